@@ -1,0 +1,5 @@
+"""python -m metalearner."""
+
+from .cli import main
+
+main()

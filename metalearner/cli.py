@@ -1,0 +1,272 @@
+"""Arguments in, text out. No logic, and nothing heavy imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from .request import Request
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  help="Labelled data and a sentence in; a measured, packaged, watched model out.")  # fmt: skip
+kb = typer.Typer(no_args_is_help=True, help="The knowledge base of past runs.")
+plugin = typer.Typer(no_args_is_help=True, help="What is installed.")
+app.add_typer(kb, name="kb")
+app.add_typer(plugin, name="plugin")
+
+SourceArgument = Annotated[
+    str, typer.Argument(help="A file, a folder, file.db::table, or the name of a data set.", show_default=False)
+]
+SentenceArgument = Annotated[str, typer.Argument(help="What is wanted, in a sentence.", show_default=False)]
+BundleArgument = Annotated[Path, typer.Argument(help="The folder of a packaged model.", show_default=False)]
+RowsArgument = Annotated[str, typer.Argument(help="Rows of the same kind of data.", show_default=False)]
+TargetOption = Annotated[str | None, typer.Option(help="The column to predict.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress goes to stderr.")]
+
+
+@app.command()
+def run(
+    source: SourceArgument,
+    sentence: SentenceArgument = "",
+    target: TargetOption = None,
+    metric: Annotated[
+        str | None, typer.Option(help="How to score; chosen from the data and the sentence otherwise.")
+    ] = None,
+    goal: Annotated[str | None, typer.Option(help='When it counts as met: 0.9, or "recall 0.85".')] = None,
+    budget: Annotated[str, typer.Option(help='A time or a number of trials: "90s", "2m", "40trials".')] = "2m",
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/<name>-<id> otherwise.")] = None,
+    test: Annotated[str, typer.Option(help="The sealed rows: a fraction, a file, or none; auto is a fifth.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    cold: Annotated[bool, typer.Option("--cold", help="Use no knowledge of past runs.")] = False,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Forget past runs on the same or nearly the same data.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
+) -> None:
+    """Learn from labelled data: from the file to a packaged, measured model."""
+    from .request import Request, parse_budget
+    from .task import Wish
+
+    wish = Wish(sentence, target, metric, goal)
+    _run(Request(source, wish, parse_budget(budget), out, test, seed, cold, blind), as_json, quiet)
+
+
+@app.command()
+def resume(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder of a run that did not end.", metavar="RUN", show_default=False)
+    ],
+    as_json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
+) -> None:
+    """Go on with a run that was cut off; no finished trial is lost."""
+    from .runs import request_of
+
+    _run(request_of(folder), as_json, quiet)
+
+
+def _run(request: Request, as_json: bool, quiet: bool) -> None:
+    from . import plugins
+    from .run import run as conduct
+    from .text import Narrator, summary
+
+    narrator = Narrator(sys.stderr if as_json else sys.stdout, quiet)
+    done = conduct(request, plugins.load(), narrator)
+    typer.echo(json.dumps(done.to_json()) if as_json else summary(done))
+    if done.interrupted:
+        raise typer.Exit(130)
+
+
+@app.command()
+def describe(
+    source: SourceArgument,
+    sentence: SentenceArgument = "",
+    target: TargetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a data set looks like, in named numbers."""
+    from .text import description_lines
+
+    look = _look(source, sentence, target, cold=True, blind=False)
+    typer.echo(json.dumps(look["description"]) if as_json else "\n".join(description_lines(look)))
+
+
+@app.command()
+def propose(
+    source: SourceArgument,
+    sentence: SentenceArgument = "",
+    target: TargetOption = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Use no knowledge of past runs.")] = False,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Forget past runs on the same or nearly the same data.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what would be tried first, why, and how well it should go. Nothing is trained."""
+    from .text import proposal_lines
+
+    look = _look(source, sentence, target, cold, blind)
+    typer.echo(json.dumps(look) if as_json else "\n".join(proposal_lines(look)))
+
+
+def _look(source: str, sentence: str, target: str | None, cold: bool, blind: bool) -> dict[str, Any]:
+    from . import plugins
+    from .look import look
+    from .request import Request
+    from .task import Wish
+
+    return look(Request(source, Wish(sentence, target), cold=cold, blind=blind), plugins.load())
+
+
+@app.command()
+def predict(
+    bundle: BundleArgument,
+    rows: RowsArgument,
+    out: Annotated[Path, typer.Option(help="Where the predictions go, as CSV.")] = Path("predictions.csv"),
+    regions: Annotated[bool, typer.Option("--regions", help="Add the conformal set or interval of each row.")] = False,
+) -> None:
+    """Predict rows: `prediction`, and for classes one `p_<class>` column each."""
+    table = _bundle(bundle).predict(rows, regions=regions)
+    table.to_csv(out, index=False)
+    typer.echo(f"{len(table)} predictions in {out}")
+
+
+@app.command()
+def evaluate(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = False) -> None:
+    """Score a packaged model on labelled rows."""
+    from .look import appraise
+    from .text import scorecard_lines
+
+    scorecard = appraise(_bundle(bundle), rows)
+    typer.echo(json.dumps(scorecard.to_json()) if as_json else "\n".join(scorecard_lines(scorecard)))
+
+
+@app.command()
+def serve(
+    bundle: BundleArgument,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+) -> None:
+    """Answer JSON rows over HTTP, on this machine alone unless told otherwise."""
+    from .deploy.serve import serve as listen
+
+    listen(_bundle(bundle), host, port)
+
+
+@app.command()
+def monitor(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = False) -> None:
+    """Say which features of new rows have shifted from what the model learnt on."""
+    from .monitor import monitor as watch
+
+    report = watch(_bundle(bundle), rows)
+    typer.echo(json.dumps(report.to_json()) if as_json else "\n".join(report.lines()))
+
+
+def _bundle(folder: Path) -> Any:
+    from . import plugins
+    from .deploy import Bundle
+
+    return Bundle.open(folder, plugins.load())
+
+
+@kb.command()
+def stats(as_json: JsonOption = False) -> None:
+    """What the base holds."""
+    from .knowledge import Base
+    from .text import stats_lines
+
+    found = Base.open().stats()
+    typer.echo(json.dumps(found) if as_json else "\n".join(stats_lines(found)))
+
+
+@kb.command()
+def build() -> None:
+    """Make the database and the index from the records anew."""
+    from .knowledge import Base
+
+    counts = Base.open().build()
+    typer.echo(", ".join(f"{v} {k}" for k, v in counts.items()))
+
+
+@kb.command()
+def grow(
+    hours: Annotated[float, typer.Option(help="Stop after this long.")] = 1.0,
+    only: Annotated[str, typer.Option(help="Data sets to grow, separated by commas; all of datasets/ otherwise.")] = "",
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="Write to knowledge_base/ instead of your own records.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+) -> None:
+    """Run what the base knows least, and add it. Can be stopped and started again at any time."""
+    from . import plugins
+    from .grow import grow as enlarge
+
+    names = [n.strip() for n in only.split(",") if n.strip()]
+    enlarge(plugins.load(), hours, names, shipped, workers, typer.echo)
+
+
+@kb.command()
+def verify(
+    sample: Annotated[int, typer.Option(help="How many records to run again.")] = 10,
+    seed: Annotated[int, typer.Option(help="Which records.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run random records again and compare what comes out."""
+    from . import plugins
+    from .grow import verify as rerun
+    from .text import verification_lines
+
+    found = rerun(plugins.load(), sample, seed)
+    typer.echo(json.dumps(found) if as_json else "\n".join(verification_lines(found)))
+    if not all(r["agrees"] for r in found):
+        raise typer.Exit(1)
+
+
+@plugin.command("list")
+def plugin_list(as_json: JsonOption = False) -> None:
+    """Every plugin with what it brings, or why it could not be loaded."""
+    from . import plugins
+    from .records import plain
+    from .text import plugin_lines
+
+    found = plugins.load().plugins
+    typer.echo(json.dumps(plain(found)) if as_json else "\n".join(plugin_lines(found)))
+
+
+@app.command("app")
+def open_app(port: Annotated[int, typer.Option(help="The port to listen on.")] = 8501) -> None:
+    """Open the app in a browser: point and click, on this machine alone."""
+    from .pages.launch import launch
+
+    raise typer.Exit(launch(port))
+
+
+@app.command()
+def doctor() -> None:
+    """Check that everything needed is here and works."""
+    from .doctor import examine
+
+    lines, healthy = examine()
+    typer.echo("\n".join(lines))
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run a command; the user's mistakes end with code 2, a failed run with 1, an interrupt with 130."""
+    from .errors import MetalearnerError, UserError
+
+    try:
+        app()
+    except MetalearnerError as problem:
+        typer.echo(str(problem), err=True)
+        sys.exit(2 if isinstance(problem, UserError) else 1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)

@@ -1,0 +1,162 @@
+"""Clean, cut off the sealed test, lay the folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..arrays import Fields, Ragged
+from ..dataset import Dataset
+from ..errors import DataError, TaskError
+from ..kinds import Output
+from ..records import DatasetCard, Finding, Task
+from .fingerprint import data_hash, row_hashes
+from .read import Reading
+from .sealed import Sealed
+
+# Elements (rows x numbers a row) up to which five, then three folds are affordable; beyond, one held-out part.
+FIVE_FOLDS, THREE_FOLDS = 1e5, 1e6
+HELD_OUT = 0.2
+# With this many training rows, a tenth (at most this many) is kept apart for conformal scores.
+APART_FROM, APART_SHARE, APART_MOST = 1000, 0.1, 1000
+
+
+@dataclass(frozen=True)
+class Split:
+    """How to cut: the sealed test as a fraction, a reading of its own, or none; and the seed."""
+
+    test: float | Reading | None = 0.2
+    seed: int = 0
+
+
+def prepare(
+    task: Task, reading: Reading, output: Output, split: Split, card: Mapping[str, str], folder: Path
+) -> tuple[Dataset, Sealed | None]:
+    """Dataset and sealed test, both on disk under `folder`.
+
+    `card` names the data set (name, group, source, licence). Equal rows stay on one side of every cut.
+    """
+    fields, target, findings = _labelled(reading, task)
+    hashes = row_hashes(fields)
+    groups = np.unique(hashes, return_inverse=True)[1]
+    repeated = len(hashes) - (groups.max() + 1)
+    if repeated:
+        findings.append(Finding(f"{repeated} rows stand more than once", "kept on one side of every split"))
+    rng = np.random.default_rng(split.seed)
+    rough = output.fit(target)
+    strata = output.strata(output.encode(rough, target))
+    learn, test = np.arange(len(target)), np.array([], int)
+    if isinstance(split.test, float):
+        parts = deal(strata, groups, [1 - split.test, split.test], rng)
+        learn, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
+    _enough(task, target[learn], len(test))
+    state = output.fit(target[learn])
+    outside = (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task)
+    sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
+    encoded = output.encode(state, target[learn])
+    folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng)
+    dataset = Dataset(
+        card=DatasetCard(
+            name=card.get("name", "data"),
+            group=card.get("group") or card.get("name", "data"),
+            modality=task.modality,
+            rows=len(target),
+            data_hash=data_hash(hashes ^ row_hashes(Fields({"target": target}))),
+            source=card.get("source", ""),
+            licence=card.get("licence", ""),
+        ),
+        task=task,
+        schema=reading.schema.without(task.target),
+        state=state,
+        fields=fields.take(learn),
+        target=encoded,
+        folds=folds,
+        apart=apart,
+        findings=tuple(findings),
+    )
+    dataset.save(folder)
+    return dataset, sealed
+
+
+def deal(strata: np.ndarray, groups: np.ndarray, shares: list[float], rng: np.random.Generator) -> np.ndarray:
+    """Part number for each row: parts have these shares of every stratum; a group is never torn apart.
+
+    >>> parts = deal(np.array([0] * 50 + [1] * 50), np.arange(100), [.8, .2], np.random.default_rng(0))
+    >>> [int(((parts == 1) & s).sum()) for s in (np.arange(100) < 50, np.arange(100) >= 50)]
+    [10, 10]
+    """
+    order, first = np.unique(groups, return_index=True)
+    stratum_of = strata[first]
+    part_of = np.zeros(len(order), int)
+    edges = np.cumsum(shares) / np.sum(shares)
+    for stratum in np.unique(stratum_of):
+        members = rng.permutation(np.flatnonzero(stratum_of == stratum))
+        # A random offset spreads the odd ones of small strata over the parts.
+        places = (np.arange(len(members)) + rng.random()) / len(members)
+        part_of[members] = np.minimum(np.searchsorted(edges, places, side="right"), len(shares) - 1)
+    return part_of[np.searchsorted(order, groups)]
+
+
+def _labelled(reading: Reading, task: Task) -> tuple[Fields, np.ndarray, list[Finding]]:
+    """Rows whose target is known, inputs apart from target, and what was noticed on the way."""
+    target = reading.column(task.target)
+    known = np.isfinite(target) if target.dtype.kind == "f" else target != ""
+    findings = [
+        Finding(f"{c.name}: {c.note}", "left out" if "left out" in c.note else "")
+        for c in reading.schema.columns
+        if c.note and c.name != task.target
+    ]
+    skipped = int(reading.schema.options.get("skipped", 0) or 0)
+    if skipped:
+        findings.append(Finding(f"{skipped} files could not be read", "skipped"))
+    if not known.all():
+        findings.append(Finding(f"{int((~known).sum())} rows have no {task.target}", "left out"))
+    fields = reading.fields.without(task.target)
+    rows = np.flatnonzero(known)
+    return (fields if known.all() else fields.take(rows)), target[rows], findings
+
+
+def _enough(task: Task, target: np.ndarray, tested: int) -> None:
+    if len(np.unique(target)) < 2:
+        raise TaskError(
+            f"All {len(target)} training rows have the same '{task.target}' once {tested} are sealed for the test.",
+            "Both sides need at least two classes or values.",
+            "Add rows of the rarer kind, or use --test none.",
+        )
+
+
+def _outside(test: Reading | None, task: Task) -> tuple[Fields, np.ndarray] | None:
+    """The labelled rows of a test source of its own, if there is one."""
+    if test is None:
+        return None
+    inputs, raw, _ = _labelled(test, task)
+    if not len(raw):
+        raise DataError(f"The test source has no rows with a known '{task.target}'.", "", "Give labelled rows.")
+    return inputs, raw
+
+
+def _folds(
+    fields: Fields, strata: np.ndarray, groups: np.ndarray, rng: np.random.Generator
+) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], np.ndarray]:
+    """Folds as (training rows, held-out rows), and the rows kept apart from all of them."""
+    n = len(strata)
+    apart = np.array([], int)
+    inside = np.arange(n)
+    if n >= APART_FROM:
+        share = min(APART_SHARE, APART_MOST / n)
+        parts = deal(strata, groups, [1 - share, share], rng)
+        inside, apart = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
+    elements = _elements(fields)
+    count = 5 if elements <= FIVE_FOLDS or n < 300 else 3 if elements <= THREE_FOLDS else 1
+    if count == 1:
+        parts = deal(strata[inside], groups[inside], [1 - HELD_OUT, HELD_OUT], rng)
+        return ((inside[parts == 0], inside[parts == 1]),), apart
+    parts = deal(strata[inside], groups[inside], [1.0] * count, rng)
+    return tuple((inside[parts != k], inside[parts == k]) for k in range(count)), apart
+
+
+def _elements(fields: Fields) -> float:
+    return float(sum(c.values.size if isinstance(c, Ragged) else c.size for c in fields.values()))

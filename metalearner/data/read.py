@@ -1,0 +1,70 @@
+"""Recognise a source and decode it once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..arrays import Fields, Ragged
+from ..errors import DataError
+from ..kinds import Modality, Source
+from ..records import Schema
+
+
+@dataclass
+class Reading:
+    """A recognised source; its fields are decoded when first asked for."""
+
+    source: Source
+    modality: Modality
+    schema: Schema
+    _fields: Fields | None = field(default=None, repr=False)
+
+    @property
+    def fields(self) -> Fields:
+        """All columns, decoded."""
+        if self._fields is None:
+            self._fields = Fields.concat(list(self.modality.decode(self.source, self.schema)))
+        return self._fields
+
+    def column(self, name: str) -> np.ndarray:
+        """One decoded column (n,) of plain values."""
+        found = self.fields[name]
+        if isinstance(found, Ragged) or found.ndim != 1:
+            raise DataError(
+                f"Column '{name}' holds arrays.", "A target is one value a row.", "Name another with --target."
+            )
+        return found
+
+
+def read(source: Source, modalities: Mapping[str, Modality]) -> Reading:
+    """Ask each modality whether the source is its own. Raises DataError when it is nobody's or not there."""
+    if isinstance(source, str | Path):
+        path = Path(str(source).partition("::")[0])
+        if not path.exists():
+            near = _similar(path)
+            hint = f"Did you mean '{near}'?" if near else "Check the path; metalearner run --help shows examples."
+            raise DataError(
+                f"There is no file or folder '{path}'.", "A source is a file, a folder or the name of a data set.", hint
+            )
+    for modality in modalities.values():
+        schema = modality.sniff(source)
+        if schema is not None:
+            return Reading(source, modality, schema)
+    raise DataError(
+        f"Nobody recognises '{source if isinstance(source, str | Path) else type(source).__name__}'.",
+        f"Installed kinds of data: {', '.join(sorted(modalities)) or 'none'}.",
+        "More: metalearner plugin list",
+    )
+
+
+def _similar(path: Path) -> str:
+    import difflib
+
+    if not path.parent.is_dir():
+        return ""
+    close = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1, cutoff=0.6)
+    return str(path.parent / close[0]) if close else ""

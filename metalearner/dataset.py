@@ -1,0 +1,91 @@
+"""A prepared data set: training rows, folds and the rows kept apart, on disk and memory-mapped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import Fields, Fold, take
+from .kinds import Transform
+from .records import DatasetCard, Finding, Schema, Task, plain
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything learning may see. The sealed test is not in here."""
+
+    card: DatasetCard
+    task: Task
+    schema: Schema  # inputs only, the target taken out
+    state: dict[str, Any]  # of the Output, fitted on the training rows
+    fields: Fields  # n training rows, decoded
+    target: np.ndarray  # (n,) encoded
+    folds: tuple[tuple[np.ndarray, np.ndarray], ...]  # (training rows, held-out rows) of each
+    apart: np.ndarray  # rows in no fold, for conformal scores; empty where data is scarce
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Training rows, those kept apart included."""
+        return len(self.target)
+
+    def save(self, folder: Path) -> None:
+        """Write arrays as .npy and the rest as JSON."""
+        self.fields.save(folder / "fields")
+        np.save(folder / "target.npy", self.target)
+        np.save(folder / "apart.npy", self.apart)
+        for i, (train, valid) in enumerate(self.folds):
+            np.save(folder / f"fold{i}.train.npy", train)
+            np.save(folder / f"fold{i}.valid.npy", valid)
+        about = {"card": self.card, "task": self.task, "schema": self.schema, "state": self.state}
+        about |= {"folds": len(self.folds), "findings": self.findings}
+        part = folder / "dataset.json.part"  # its final name says that everything else is there
+        part.write_text(json.dumps(plain(about), indent=1))
+        part.replace(folder / "dataset.json")
+
+    @classmethod
+    def open(cls, folder: Path) -> Dataset:
+        """Read what `save` wrote; fields stay on disk until they are touched."""
+        about = json.loads((folder / "dataset.json").read_text())
+        folds = tuple(
+            (np.load(folder / f"fold{i}.train.npy"), np.load(folder / f"fold{i}.valid.npy"))
+            for i in range(about["folds"])
+        )
+        return cls(
+            card=DatasetCard.from_json(about["card"]),
+            task=Task.from_json(about["task"]),
+            schema=Schema.from_json(about["schema"]),
+            state=about["state"],
+            fields=Fields.open(folder / "fields"),
+            target=np.load(folder / "target.npy"),
+            folds=folds,
+            apart=np.load(folder / "apart.npy"),
+            findings=tuple(Finding.from_json(f) for f in about["findings"]),
+        )
+
+    def fold(self, index: int, transform: Transform) -> Fold:
+        """One fold through a transform fitted on its training rows alone."""
+        train, valid = self.folds[index]
+        seen = self.fields.take(train)
+        state = transform.fit(seen, self.schema)
+        return Fold(
+            index=index,
+            views=transform.views(state),
+            train=transform.apply(state, seen),
+            train_target=self.target[train],
+            valid=transform.apply(state, self.fields.take(valid)),
+            valid_target=self.target[valid],
+            state=state,
+        )
+
+    def sample(self, rows: int, transform: Transform, seed: int = 0) -> tuple[Any, dict[str, Any], np.ndarray]:
+        """Tensors, views and encoded target of at most `rows` rows drawn by chance."""
+        chosen = np.sort(np.random.default_rng(seed).permutation(self.rows)[:rows])
+        fields = self.fields.take(chosen)
+        state = transform.fit(fields, self.schema)
+        tensors = transform.apply(state, fields)
+        return take(tensors, np.arange(len(chosen))), transform.views(state), self.target[chosen]

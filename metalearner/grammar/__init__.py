@@ -1,0 +1,119 @@
+"""The language all stages share: derivations, their numbers, and how to vary them. Torch only in `build`.
+
+A Config is a derivation: a production, its numbers, its parts. Numbers are addressed by path, "lr" at the
+root, "encoder.0:width" below it, so that searchers see one flat space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import PluginError, unknown
+from ..kinds import Choice, Float, Int, Name, Production, Range
+from ..records import Config
+
+Productions = Mapping[str, Production]
+
+
+def space(config: Config, productions: Productions) -> dict[str, Range]:
+    """Every number this skeleton has, by path."""
+    found: dict[str, Range] = {}
+    for path, node in config.walk():
+        for name, values in production(node, productions).space().items():
+            found[address(path, name)] = values
+    return found
+
+
+def numbers(config: Config, productions: Productions) -> dict[str, Any]:
+    """The value of every number, by path; what the config leaves open has its default."""
+    given = {address(path, k): v for path, node in config.walk() for k, v in node.numbers.items()}
+    return {path: given.get(path, values.default) for path, values in space(config, productions).items()}
+
+
+def with_numbers(config: Config, values: Mapping[str, Any], path: str = "") -> Config:
+    """The same skeleton with these numbers by path; numbers that are not named stay as they are."""
+    own = {k.partition(":")[2] if path else k: v for k, v in values.items() if _owner(k) == path}
+    parts = {
+        slot: tuple(with_numbers(c, values, f"{path}/{slot}.{i}".lstrip("/")) for i, c in enumerate(children))
+        for slot, children in config.parts.items()
+    }
+    return Config(config.production, {**config.numbers, **own}, parts)
+
+
+def complete(config: Config, productions: Productions) -> Config:
+    """The config with every number written out, so that equal fits have equal identities."""
+    return with_numbers(config, numbers(config, productions))
+
+
+def check(config: Config, productions: Productions) -> list[str]:
+    """What is wrong with a config: unknown productions or numbers, values out of range, wrong parts."""
+    wrong: list[str] = []
+    for path, node in config.walk():
+        if node.production not in productions:
+            wrong.append("".join(unknown("production", node.production, productions)[:1]))
+            continue
+        found = productions[node.production]
+        ranges = found.space()
+        wrong += [f"{node.production} has no number '{n}'" for n in node.numbers if n not in ranges]
+        wrong += [
+            f"{address(path, n)} must be in {ranges[n]}, is {v!r}"
+            for n, v in node.numbers.items()
+            if n in ranges and not ranges[n].holds(v)
+        ]
+        for slot, children in node.parts.items():
+            symbol = found.parts.get(slot)
+            wrong += [
+                f"{node.production}.{slot} takes {symbol or 'nothing'}, not {c.production}"
+                for c in children
+                if c.production in productions and productions[c.production].symbol != symbol
+            ]
+    return wrong
+
+
+def sample(config: Config, productions: Productions, rng: np.random.Generator, near: float = 0.0) -> Config:
+    """New numbers for a skeleton: uniform, or each kept with probability `near`."""
+    held = numbers(config, productions)
+    drawn = {
+        path: held[path] if rng.random() < near else draw(values, rng)
+        for path, values in space(config, productions).items()
+    }
+    return with_numbers(config, drawn)
+
+
+def draw(values: Range, rng: np.random.Generator) -> Any:
+    """One value, uniform in the range (or in its logarithm)."""
+    if isinstance(values, Choice | Name):
+        return values.options[int(rng.integers(len(values.options)))]
+    if isinstance(values, Float):
+        if values.log:
+            return float(math.exp(rng.uniform(math.log(values.low), math.log(values.high))))
+        return float(rng.uniform(values.low, values.high))
+    if values.log:
+        return round(math.exp(rng.uniform(math.log(values.low), math.log(values.high))))
+    return int(rng.integers(values.low, values.high + 1))
+
+
+def production(node: Config, productions: Productions) -> Production:
+    """The production a node names; PluginError when nobody brings it."""
+    if node.production not in productions:
+        raise PluginError(*unknown("production", node.production, productions, "More: metalearner plugin list"))
+    return productions[node.production]
+
+
+def address(path: str, name: str) -> str:
+    """The path of a number: its node's path and its name."""
+    return f"{path}:{name}" if path else name
+
+
+def _owner(number: str) -> str:
+    return number.rpartition(":")[0]
+
+
+__all__ = [
+    "Choice", "Float", "Int", "Name", "address", "check", "complete", "draw", "numbers", "production", "sample", "space",
+    "with_numbers",
+]  # fmt: skip

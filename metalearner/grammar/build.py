@@ -1,0 +1,55 @@
+"""From a derivation to a torch module. The only place in the grammar that knows torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from ..errors import PluginError
+from ..records import Config, View
+from . import Productions, numbers, production
+
+
+class Net(nn.Module):
+    """Encoders over views, their features side by side, a linear head for each member."""
+
+    def __init__(self, encoders: Mapping[str, nn.Module], width: int) -> None:
+        """`encoders` by view name; `width` numbers come out of the head per row."""
+        super().__init__()
+        self.views = list(encoders)
+        self.encoders = nn.ModuleList(encoders.values())
+        self.members = max(int(e.members) for e in self.encoders)
+        features = sum(int(e.width) for e in self.encoders)
+        bound = 1 / math.sqrt(features)
+        self.weight = nn.Parameter(torch.empty(self.members, features, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(self.members, width))
+
+    def forward(self, inputs: list[tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]]) -> torch.Tensor:
+        """(values, codes, mask) a view -> head outputs (B, members, width)."""
+        features = []
+        for encoder, (values, codes, mask) in zip(self.encoders, inputs):
+            found = encoder(values, codes, mask)  # (B, F) or (B, members, F)
+            found = found if found.dim() == 3 else found.unsqueeze(1)
+            features.append(found.expand(-1, self.members, -1))
+        joined = torch.cat(features, dim=-1)  # (B, members, F)
+        return torch.einsum("bmf,mfo->bmo", joined, self.weight) + self.bias
+
+
+def build(config: Config, views: Mapping[str, View], width: int, productions: Productions) -> Net:
+    """The network a "net" derivation describes: its encoders take the views in order."""
+    encoders = config.parts["encoder"]
+    if len(encoders) != len(views):
+        raise PluginError(
+            f"The derivation has {len(encoders)} encoders for {len(views)} views.", "Each view needs one."
+        )
+    return Net({name: module(node, view, productions) for node, (name, view) in zip(encoders, views.items())}, width)
+
+
+def module(node: Config, view: View, productions: Productions) -> nn.Module:
+    """The module of one node, its parts built first."""
+    found = production(node, productions)
+    parts = {slot: [module(child, view, productions) for child in nodes] for slot, nodes in node.parts.items()}
+    return found.build(numbers(Config(node.production, node.numbers), productions), view, parts)

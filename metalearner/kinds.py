@@ -1,0 +1,463 @@
+"""What a plugin fills in: one abstract class a kind, a handful of methods each. No torch at run time.
+
+A kind has a `name`, unique among its kind and kebab-case. Instances are stateless: what is fitted is
+returned as JSON-able state or as a Model, never kept on the kind.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import Fields, Fold, Tensors
+from .records import Config, Forecast, Neighbour, Proposal, Schema, Trial, View
+
+if TYPE_CHECKING:
+    import torch
+
+    from .plugins import Registry
+
+Source = Any  # a path, a DataFrame, or a list of JSON rows (dicts by column name)
+State = dict[str, Any]  # fitted, JSON-able
+
+
+# -- data ------------------------------------------------------------------------------------------
+
+
+class Modality(ABC):
+    """A kind of data: how to recognise a source, read it, and which axes it has."""
+
+    name: str
+    transform: str  # the Transform that turns its fields into tensors
+
+    @abstractmethod
+    def sniff(self, source: Source) -> Schema | None:
+        """Return the schema of a source of this kind, None when it is of another.
+
+        Raises DataError when the source is of this kind but broken (empty, ragged, no labels ...).
+        Every column is listed, the target's too; `Schema.target_hint` names it where the source says so.
+        """
+
+    @abstractmethod
+    def decode(self, source: Source, schema: Schema) -> Iterator[Fields]:
+        """Read the columns of `schema` in chunks, in order. Stateless: same source, same schema, same fields.
+
+        `source` may be another one than was sniffed, or a list of JSON rows: columns are found by name,
+        extra ones ignored, a missing one is a DataError that names it.
+        """
+
+    @abstractmethod
+    def views(self, schema: Schema) -> dict[str, View]:
+        """The tensor views these columns will have, as far as the schema alone can tell."""
+
+    @abstractmethod
+    def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
+        """Named per-row columns (n,), numbers or strings, on which a shift of the data can be seen."""
+
+
+class Transform(ABC):
+    """Decoded fields -> tensors. Fitted on training rows only; its state is saved in the bundle."""
+
+    name: str
+
+    @abstractmethod
+    def fit(self, fields: Fields, schema: Schema) -> State:
+        """Learn scales, vocabularies, lengths."""
+
+    @abstractmethod
+    def apply(self, state: State, fields: Fields) -> Tensors:
+        """Rows to float32 tensors by view name; deterministic, any number of rows (also 0)."""
+
+    @abstractmethod
+    def views(self, state: State) -> dict[str, View]:
+        """The exact views `apply` gives."""
+
+
+# -- outputs ---------------------------------------------------------------------------------------
+
+
+class Output(ABC):
+    """What differs by task. A prediction is an array (n, k) whose meaning only its Output knows."""
+
+    name: str
+    metrics: tuple[str, ...]  # that make sense for it, default first
+    losses: tuple[str, ...]  # gradient losses, default first
+
+    @abstractmethod
+    def claims(self, target: np.ndarray, kind: str) -> float:
+        """How well this raw target column (n,) of column kind `kind` fits: 0 no, 1 surely."""
+
+    @abstractmethod
+    def fit(self, target: np.ndarray) -> State:
+        """Learn the classes or the scale from the raw training target."""
+
+    @abstractmethod
+    def encode(self, state: State, target: np.ndarray) -> np.ndarray:
+        """Raw target (n,) to what metrics and losses take; -1 or NaN for what was never seen."""
+
+    @abstractmethod
+    def width(self, state: State) -> int:
+        """Raw numbers a network's head gives per row."""
+
+    @abstractmethod
+    def activate(self, state: State, raw: np.ndarray) -> np.ndarray:
+        """Head output (n, width) to prediction (n, k): probabilities, or the standardised value."""
+
+    def graph(self, state: State, raw: torch.Tensor) -> torch.Tensor:
+        """`activate` in torch, for export; raw is (..., width)."""
+        return raw
+
+    @abstractmethod
+    def baseline(self, state: State, target: np.ndarray, rows: int) -> np.ndarray:
+        """The naive prediction for `rows` rows, knowing only the encoded training target."""
+
+    @abstractmethod
+    def merge(self, predictions: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+        """The weighted average of several predictions (weights sum to 1)."""
+
+    @abstractmethod
+    def strata(self, target: np.ndarray) -> np.ndarray:
+        """Small integers (n,) by which folds are balanced."""
+
+    @abstractmethod
+    def calibrate(self, state: State, prediction: np.ndarray, target: np.ndarray) -> State:
+        """Fit a calibration on out-of-fold predictions."""
+
+    @abstractmethod
+    def calibrated(self, calibration: State, prediction: np.ndarray) -> np.ndarray:
+        """Apply it."""
+
+    @abstractmethod
+    def conform(self, state: State, prediction: np.ndarray, target: np.ndarray, level: float) -> State:
+        """Conformal scores from rows the prediction was not fitted on; covers `level` of new rows."""
+
+    @abstractmethod
+    def regions(self, conformal: State, state: State, prediction: np.ndarray) -> list[Any]:
+        """For each row the JSON of its conformal set or interval, in the target's own words and units."""
+
+    @abstractmethod
+    def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns for people: `prediction`, and for classes `p_<class>`."""
+
+    def problem(self, state: State, rows: int) -> str:
+        """Why this target cannot be learnt from so many rows; empty when it can."""
+        return ""
+
+    def choose_metric(self, target: np.ndarray, state: State, sentence: str) -> tuple[str, str]:
+        """Metric and the reason for it, from the encoded target and the user's words."""
+        return self.metrics[0], f"the default for {self.name}"
+
+
+class Metric(ABC):
+    """A score for an encoded target and a prediction."""
+
+    name: str
+    greater_is_better: bool = True
+    perfect: float = 1.0
+    words: tuple[str, ...] = ()  # what a user may call it
+
+    @abstractmethod
+    def score(self, target: np.ndarray, prediction: np.ndarray, state: State) -> float:
+        """The value, in the metric's unit. NaN when it is undefined on these rows."""
+
+    def skill(self, value: float, baseline: float) -> float:
+        """The value between the naive baseline (0) and perfect (1); below 0 is worse than naive."""
+        span = self.perfect - baseline
+        return float((value - baseline) / span) if abs(span) > 1e-12 else 0.0
+
+
+# -- the grammar -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Float:
+    """A real number to search, optionally on a log scale."""
+
+    low: float
+    high: float
+    default: float
+    log: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies inside."""
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number to search, optionally on a log scale."""
+
+    low: int
+    high: int
+    default: int
+    log: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies inside."""
+        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values; the first is the default unless named."""
+
+    options: tuple[Any, ...]
+    default: Any = None
+
+    def __post_init__(self) -> None:
+        if self.default is None and None not in self.options:
+            object.__setattr__(self, "default", self.options[0])
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one of them."""
+        return value in self.options
+
+
+@dataclass(frozen=True)
+class Name:
+    """Something registered under a name (a loss, an optimiser). `options` are searched; any name may be given."""
+
+    kind: str
+    options: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        """The first of the options."""
+        return self.options[0]
+
+    def holds(self, value: Any) -> bool:
+        """Whether it is a name at all; who registered it is looked up where it is used."""
+        return isinstance(value, str)
+
+
+Range = Float | Int | Choice | Name
+
+
+class Production(ABC):
+    """One way to expand a symbol of the grammar, with its numbers and, for networks, its `build`.
+
+    `symbol` is what it expands: "learner" for roots, "encoder", "recipe", or one a plugin names.
+    `parts` says which symbols its own slots take. An encoder's module takes one `torch` view
+    (values, codes, mask) and returns features (B, width), or (B, members, width) for an ensemble
+    in one network; it has attributes `width: int` and `members: int` (1 when plain).
+    """
+
+    name: str
+    symbol: str
+    parts: Mapping[str, str] = {}
+    tags: tuple[str, ...] = ()
+
+    def space(self) -> Mapping[str, Range]:
+        """The numbers to search, beside `build` that uses them."""
+        return {}
+
+    def accepts(self, view: View) -> bool:
+        """Whether it fits a view of this shape and these axis kinds. Types carry shapes."""
+        return True
+
+    def build(
+        self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[torch.nn.Module]]
+    ) -> torch.nn.Module:
+        """Make the torch module. Only productions that end up inside a Net have one."""
+        raise TypeError(f"production '{self.name}' of symbol '{self.symbol}' builds no network")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A named set of derivations: a skeleton, the presets tried first, and what it is good for.
+
+    `presets[0]` is the default; all presets share one skeleton. `accepts` says for which views.
+    """
+
+    name: str
+    summary: str
+    presets: tuple[Config, ...]
+    accepts: Callable[[Mapping[str, View]], bool]
+    level: int = 1  # of the five levels of automation
+    tags: tuple[str, ...] = ()
+
+
+class Loss(ABC):
+    """A differentiable loss, per row."""
+
+    name: str
+    outputs: tuple[str, ...]  # names of the Output kinds it fits
+    smooths: bool = False  # whether label smoothing makes sense for it
+
+    @abstractmethod
+    def __call__(self, raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """raw (B, width), target (B,) long or float -> loss (B,)."""
+
+
+class Optimiser(ABC):
+    """A way to step parameters."""
+
+    name: str
+
+    @abstractmethod
+    def build(self, parameters: Iterable[torch.nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+        """The torch optimiser over these parameters."""
+
+
+# -- learning --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How far to fit: a share of the config's full length, and never past a moment.
+
+    `deadline` is on `time.monotonic()`'s clock, which all processes of one machine share.
+    """
+
+    share: float = 1.0
+    deadline: float = float("inf")
+    threads: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a fit is for: the output with its state, the metric, and the registry to look names up in."""
+
+    output: Output
+    state: State
+    metric: Metric
+    registry: Registry
+
+
+class Model(ABC):
+    """One fitted predictor."""
+
+    @abstractmethod
+    def predict(self, tensors: Tensors) -> np.ndarray:
+        """Prediction (n, k) in the Output's sense; deterministic, the same row gives the same numbers in any batch."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write everything needed into an existing empty folder: safetensors, JSON, text. Never pickle."""
+
+    def export(self, views: Mapping[str, View]) -> bytes | None:
+        """ONNX from "<view>.values", "<view>.codes", "<view>.mask" to "prediction", with a dynamic batch.
+
+        None when what `save` writes is already a portable form of its own.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One config fitted on every fold, a model each, and what was learned about the fit."""
+
+    config: Config
+    models: tuple[Model, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)  # parameters, epochs, curve, stopped_early ...
+
+
+class Learner(ABC):
+    """Interprets configs whose root production bears its name."""
+
+    name: str
+
+    @abstractmethod
+    def accepts(self, views: Mapping[str, View], output: Output) -> bool:
+        """Whether it can learn from these views for this output."""
+
+    @abstractmethod
+    def fit(
+        self,
+        configs: Sequence[Config],
+        folds: Sequence[Fold],
+        aim: Aim,
+        upto: Rung,
+        resume: Sequence[Path | None],
+    ) -> Iterator[Fitted]:
+        """Fit each config on every fold, in order, up to the rung; stop in time for its deadline.
+
+        `resume[i]` is a folder with one numbered subfolder a fold, as `Model.save` wrote them at an
+        earlier rung of the same config, or None. Seeds come from `upto.seed` and the fold's index.
+        """
+
+    @abstractmethod
+    def load(self, folder: Path, aim: Aim) -> Model:
+        """Read back what `Model.save` wrote; equal predictions."""
+
+
+# -- search ----------------------------------------------------------------------------------------
+
+
+class Proposer(ABC):
+    """Says what to try next."""
+
+    name: str
+
+    @abstractmethod
+    def ask(self, n: int, seen: Sequence[Trial], seconds_left: float) -> list[Proposal]:
+        """At most n proposals, best first; empty when it has nothing to add."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What the knowledge base said about a task, for proposers and for people."""
+
+    neighbours: tuple[Neighbour, ...]
+    nothing_like_it: float  # weight of "none of these"
+    forecast: Forecast
+    odds: Mapping[str, float]  # by family, sums to 1, never below the uniform floor
+    reasons: Mapping[str, str]  # by family, every number read from what made the odds
+
+
+@dataclass(frozen=True)
+class Job:
+    """One proposal to fit, by whom it will be known, and how far."""
+
+    number: int
+    proposal: Proposal
+    rung: Rung
+    resume: str = ""  # name of the trial whose checkpoint to go on from
+
+
+class Executor(ABC):
+    """Runs jobs somewhere and hands trials back as they finish."""
+
+    name: str
+
+    @abstractmethod
+    def start(self, begin: Callable[[], Callable[[Job], Trial]], workers: int) -> None:
+        """Bring workers up; each calls `begin` once, in its own process, for the function it fits jobs with."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+
+    @abstractmethod
+    def collect(self, timeout: float) -> list[Trial]:
+        """Trials finished since the last call, waiting at most `timeout` seconds for the first.
+
+        A worker that died gives a Trial with outcome "crash"; it is replaced.
+        """
+
+    @abstractmethod
+    def idle(self) -> int:
+        """Workers with nothing to do."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End all workers now."""
+
+
+class Probe(ABC):
+    """A measurement of a data set: named numbers for its description."""
+
+    name: str
+    version: int = 1
+
+    @abstractmethod
+    def measure(
+        self, tensors: Tensors, views: Mapping[str, View], target: np.ndarray, output: Output, rng: np.random.Generator
+    ) -> dict[str, float | None]:
+        """Numbers by name, None where they make no sense; at most 1,000 samples come in."""

@@ -1,0 +1,296 @@
+"""The knowledge base: what every run on every data set taught, and what of it bears on a new one."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import RecordError
+from ..records import DatasetCard, Description, Experience, Neighbour, Recall, Task
+from . import places, text
+from .groups import group
+from .retrieve import Index, weigh
+from .store import FULL, Store
+from .trust import check_card, check_description, check_experience
+
+SHIPPED = places.shipped()
+# The data set that is asked about, among those of the base.
+ASKED = "asked"
+
+
+class Base:
+    """Shipped records and the user's own, as one."""
+
+    def __init__(self, store: Store, own: Path | None, shipped: Path | None) -> None:
+        """See `open`; `own` is the file that new records go to, None when there is nowhere to write."""
+        self.store, self.own, self.shipped = store, own, shipped
+        self._forget_derived()
+
+    @classmethod
+    def open(cls, home: Path | None = None, shipped: Path | None = SHIPPED) -> Base:
+        """Open the base of a user's folder, brought up to date with the text of its records.
+
+        `home` defaults to `$METALEARNER_HOME` or the platform's user data folder; `shipped` is a folder with
+        records/*.jsonl, or None for the user's own alone. Where nothing can be written the base lives in
+        memory, with a warning. Raises UserError when a newer program wrote the database.
+        """
+        folder = (home or places.home()) / "knowledge"
+        own: Path | None = folder / "records.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "lock").touch()
+            store = Store(folder)
+        except OSError as problem:
+            warnings.warn(f"knowledge base: '{folder}' cannot be written ({problem.strerror}); "
+                          "nothing will be kept. Set METALEARNER_HOME to a folder that can be.",
+                          RuntimeWarning, stacklevel=2)  # fmt: skip
+            own, store = None, Store(None)
+        base = cls(store, own, shipped)
+        base._sync()
+        return base
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        card: DatasetCard,
+        description: Description,
+        experiences: Sequence[Experience],
+        into: Path | None = None,
+        productions: Collection[str] | None = None,
+    ) -> list[str]:
+        """Keep what a run taught; returns why records were refused.
+
+        Records go to the user's own file, or `into` another, `<shipped>/records/*.jsonl` say. With `productions`
+        a config may name only these. What the base holds already is not written again.
+        """
+        refused: list[str] = []
+        lines: list[text.Line] = []
+        try:
+            check_card(card)
+            check_description(description)
+        except RecordError as problem:
+            return [str(problem)]
+        for experience in experiences:
+            try:
+                check_experience(experience, productions)
+                if (experience.dataset, experience.data_hash) != (card.id, card.data_hash):
+                    raise RecordError("The record is of another data set than its card.", "Such a record is refused.")
+                lines.append(text.Line.of(experience))
+            except RecordError as problem:
+                refused.append(str(problem))
+        return refused + self._write([text.Line.of(card), text.Line.of(description, card.id), *lines], into)
+
+    def merge(self, file: Path) -> list[str]:
+        """Take in the records of another base's file: set union by id. Returns what was left out and why."""
+        found = text.read(file)
+        refused, lines = list(found.notes), []
+        for line in found.lines:
+            try:
+                _check(line)
+                lines.append(line)
+            except (RecordError, KeyError, TypeError, ValueError, AttributeError) as problem:
+                refused.append(f"{file.name}: {line.kind} {line.id[:12]}: {problem}")
+        return refused + self._write(lines, None)
+
+    def build(self) -> dict[str, int]:
+        """Read all text anew and build what is derived from it; returns counts."""
+        self.store.sync(self._files(), anew=True)
+        self._forget_derived()
+        index = self._index(None, frozenset())
+        counts = {t: self._count(t) for t in ("datasets", "descriptions", "experiences")}
+        return counts | {"groups": len(set(self.groups().values())), "indexed": len(index.ids)}
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def cards(self) -> Mapping[str, DatasetCard]:
+        """All data sets by id."""
+        if self._cards is None:
+            self._cards = self.store.cards()
+        return self._cards
+
+    def groups(self) -> Mapping[str, str]:
+        """The group of each data set by id: same source, same data, or nearly so."""
+        if self._groups is None:
+            self._groups = group(self.cards(), self.store.descriptions())
+        return self._groups
+
+    def experiences(self, dataset: str) -> tuple[Experience, ...]:
+        """All that was tried on one data set."""
+        return tuple(self.store.experiences([dataset])[dataset])
+
+    def tried(self, data_hash: str) -> set[tuple[str, int]]:
+        """(Config.id, seed) of every full fit on these data, whatever came of it."""
+        sql = (
+            "SELECT config, seed FROM experiences JOIN datasets d ON d.id = dataset WHERE d.data_hash = ? AND rung >= ?"
+        )
+        return {(row["config"], row["seed"]) for row in self.store.query(sql, [data_hash, FULL])}
+
+    def recall(
+        self, description: Description, *, task: Task | None = None, blind: DatasetCard | None = None, k: int = 15
+    ) -> Recall:
+        """What the base remembers for a description: weighted neighbours and all that was tried on them.
+
+        With `task` only data sets with its output count, and on each its metric is preferred. `blind` names the
+        data set itself: it, its group, and whatever is nearly the same are forgotten. Each experience's facts have
+        the `rows` of its data set; of several metrics tried on a data set only the commonest is brought.
+        """
+        forgotten = self._same_as(blind, description) if blind else frozenset()
+        index = self._index(description.version, forgotten, task.output if task else None)
+        found = index.nearest(description, k)
+        if not found:
+            return Recall()
+        doubt = index.doubt(found[0][1])
+        weights = weigh(found, self.groups(), doubt)
+        tried = self.store.experiences([i for i, _ in found])
+        experiences = {i: self._comparable(tried[i], task) for i, _ in found}
+        neighbours = []
+        for (i, distance), weight in zip(found, weights):
+            family, skill = best(experiences[i])
+            card = self.cards()[i]
+            neighbours.append(Neighbour(i, card.name, self.groups()[i], weight, distance, family, skill,
+                                        index.shared(description, i)))  # fmt: skip
+        return Recall(tuple(neighbours), doubt, experiences)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts of records, data sets and groups, by modality; which families win; failures; seconds."""
+        groups, modalities = self.groups(), {i: c.modality for i, c in self.cards().items()}
+        everything = self.store.experiences(list(modalities))
+        by: dict[str, dict[str, Any]] = {}
+        for modality in sorted(set(modalities.values())):
+            ids = [i for i, m in modalities.items() if m == modality]
+            winners = Counter(best(self._comparable(everything[i], None))[0] for i in ids)
+            del winners[""]
+            by[modality] = {
+                "data_sets": len(ids),
+                "groups": len({groups[i] for i in ids}),
+                "records": sum(len(everything[i]) for i in ids),
+                "winners": dict(winners.most_common()),
+            }
+        outcomes = self.store.query("SELECT outcome, COUNT(*) n FROM experiences GROUP BY outcome ORDER BY outcome")
+        seconds = next(iter(self.store.query("SELECT COALESCE(SUM(seconds), 0) s FROM experiences")))["s"]
+        return {
+            "records": self._count("experiences"),
+            "data_sets": len(modalities),
+            "groups": len(set(groups.values())),
+            "by_modality": by,
+            "failures": {row["outcome"]: row["n"] for row in outcomes if row["outcome"] != "ok"},
+            "seconds": seconds,
+        }
+
+    def verify_sample(self, n: int, rng: np.random.Generator) -> list[tuple[Experience, DatasetCard]]:
+        """At most n full fits that went well, drawn by chance, to be run again and compared by the caller."""
+        good = "outcome = 'ok' AND rung >= ? AND dataset IN (SELECT id FROM datasets)"
+        ids = [r["id"] for r in self.store.query(f"SELECT id FROM experiences WHERE {good} ORDER BY id", [FULL])]
+        rows = [self.store.db.table("experiences").get(ids[int(i)]) for i in rng.permutation(len(ids))[:n]]
+        return [(e, self.cards()[e.dataset]) for e in (_experience(row) for row in rows)]
+
+    # -- the inside ------------------------------------------------------------------------------------
+
+    def _write(self, lines: Sequence[text.Line], into: Path | None) -> list[str]:
+        file = into or self.own
+        if file is None:
+            return [f"{len(lines)} records were not kept: the knowledge base cannot be written here."]
+        known = self.store.known(lines)
+        new = list({(line.id, line.dataset): line for line in lines if (line.id, line.dataset) not in known}.values())
+        if new:
+            try:
+                text.append(file, new)
+            except OSError as problem:
+                return [f"{len(new)} records were not kept: {file.name} cannot be written ({problem.strerror})."]
+            self._sync()
+        return []
+
+    def _sync(self) -> None:
+        self.store.sync(self._files())
+        self._forget_derived()
+
+    def _files(self) -> list[Path]:
+        records = sorted((self.shipped / "records").glob("*.jsonl")) if self.shipped else []
+        return records + ([self.own] if self.own and self.own.exists() else [])
+
+    def _forget_derived(self) -> None:
+        self._cards: dict[str, DatasetCard] | None = None
+        self._groups: dict[str, str] | None = None
+        self._indexes: dict[tuple[str | None, str | None], Index] = {}
+
+    def _index(self, version: str | None, forgotten: frozenset[str], output: str | None = None) -> Index:
+        """The data sets that can teach something: described, of a known card, with a full fit that went well."""
+        if not forgotten and (version, output) in self._indexes:
+            return self._indexes[version, output]
+        sql = (
+            "SELECT DISTINCT dataset FROM experiences WHERE outcome = 'ok' AND rung >= ? AND (? IS NULL OR output = ?)"
+        )
+        taught = {row["dataset"] for row in self.store.query(sql, [FULL, output, output])}
+        taught &= self.cards().keys() - forgotten
+        described = {i: d for i, d in self.store.descriptions(version).items() if i in taught}
+        index = Index(described, self.groups())
+        if not forgotten:
+            self._indexes[version, output] = index
+        return index
+
+    def _same_as(self, card: DatasetCard, description: Description) -> frozenset[str]:
+        """The data sets that are this one: its name, source or hash, near duplicates, and all in their groups."""
+        cards = {**self.cards(), ASKED: card}
+        descriptions = {**self.store.descriptions(description.version), ASKED: description}
+        groups = group(cards, descriptions, names=True)
+        return frozenset(i for i in self.cards() if groups[i] == groups[ASKED])
+
+    def _comparable(self, experiences: Iterable[Experience], task: Task | None) -> tuple[Experience, ...]:
+        """Those of one output and metric, the task's if there are any of them, with the rows of their data set."""
+        found = [e for e in experiences if task is None or e.task.get("output") == task.output]
+        metrics = Counter(e.metric for e in found if _counts(e))
+        if not metrics:
+            return ()
+        metric = task.metric if task and task.metric in metrics else min(metrics, key=lambda m: (-metrics[m], m))
+        rows = self.cards()[found[0].dataset].rows
+        return tuple(replace(e, facts={"rows": rows, **e.facts}) for e in found if e.metric == metric)
+
+    def _count(self, table: str) -> int:
+        return self.store.db.table(table).count
+
+
+def best(experiences: Iterable[Experience]) -> tuple[str, float | None]:
+    """The family and the skill of the best config over its full fits; seeds are averaged, lest luck win."""
+    skills: dict[tuple[str, str], list[float]] = {}
+    for e in experiences:
+        if _counts(e) and e.skill is not None:
+            skills.setdefault((e.family, e.config.id), []).append(e.skill)
+    if not skills:
+        return "", None
+    family, config = min(skills, key=lambda key: (-float(np.mean(skills[key])), key))
+    return family, float(np.mean(skills[family, config]))
+
+
+def _counts(e: Experience) -> bool:
+    return e.outcome == "ok" and e.rung >= FULL
+
+
+def _experience(row: Mapping[str, Any]) -> Experience:
+    return Experience.from_json(json.loads(row["record"]))
+
+
+def _check(line: text.Line) -> None:
+    if line.kind == "dataset":
+        check_card(DatasetCard.from_json(line.record))
+    elif line.kind == "description":
+        check_description(Description.from_json(line.record))
+    else:
+        check_experience(Experience.from_json(line.record))

@@ -1,0 +1,112 @@
+"""Records as text: append-only JSON lines, each addressed by the hash of its record.
+
+    {"kind": "dataset" | "description" | "experience", "id": SHA-256, "dataset": ..., "record": {...}}
+
+Text is the truth, everything else is derived from it. Merging two files is set union by id. A process
+killed in mid-write leaves at most one torn last line, which readers pass over and the next writer ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..records import DatasetCard, Description, Experience, canonical, digest
+
+KINDS = {DatasetCard: "dataset", Description: "description", Experience: "experience"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One record with its kind, its id and, for a description, the data set it describes."""
+
+    kind: str
+    id: str
+    record: dict[str, Any]
+    dataset: str = ""
+
+    @classmethod
+    def of(cls, record: DatasetCard | Description | Experience, dataset: str = "") -> Line:
+        """The line of a record."""
+        return cls(KINDS[type(record)], record.id, record.to_json(), dataset)
+
+    @property
+    def text(self) -> str:
+        """Canonical JSON, without the newline."""
+        about = {"kind": self.kind, "id": self.id, "record": self.record}
+        return canonical(about | ({"dataset": self.dataset} if self.dataset else {}))
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What was read from a file: its lines, how many bytes are now known and their hash, what was passed over."""
+
+    lines: tuple[Line, ...]
+    known: int
+    digest: str
+    notes: tuple[str, ...]
+
+
+def append(file: Path, lines: Sequence[Line]) -> None:
+    """Add lines at the end in one locked write; after an OSError the file is as it was before."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    data = "".join(line.text + "\n" for line in lines).encode()
+    with file.open("ab+", buffering=0) as out:
+        fcntl.flock(out, fcntl.LOCK_EX)  # the kernel frees it when this process dies
+        size = out.seek(0, os.SEEK_END)
+        if size and os.pread(out.fileno(), 1, size - 1) != b"\n":
+            data = b"\n" + data  # end the line that a killed writer left torn
+        try:
+            while data:
+                data = data[out.write(data) :]
+            os.fsync(out.fileno())
+        except OSError:
+            out.truncate(size)
+            raise
+
+
+def read(file: Path, start: int = 0) -> Excerpt:
+    """All whole lines from byte `start` on; what is torn, malformed or not what its id says is noted and left out."""
+    with file.open("rb") as source:
+        fcntl.flock(source, fcntl.LOCK_SH)  # so that nobody's half-written line looks torn
+        data = source.read()
+    lines, notes, known = [], [], start
+    for raw in data[start:].splitlines(keepends=True):
+        whole = raw.endswith(b"\n")
+        try:
+            line = _parse(raw) if raw.strip() else None
+        except ValueError as problem:
+            where = f"{file.name}, byte {known}"
+            notes.append(f"{where}: {problem}" if whole else f"{where}: the last line is torn and was left out")
+            if not whole:
+                break
+            line = None
+        if line is not None:
+            lines.append(line)
+        known += len(raw)
+    return Excerpt(tuple(lines), known, hashlib.sha256(data[:known]).hexdigest(), tuple(notes))
+
+
+def begins_with(file: Path, known: int, expected: str) -> bool:
+    """Whether the first `known` bytes still have this hash, so that reading may go on behind them."""
+    with file.open("rb") as source:
+        return hashlib.sha256(source.read(known)).hexdigest() == expected
+
+
+def _parse(raw: bytes) -> Line:
+    try:
+        found = json.loads(raw)
+        line = Line(found["kind"], found["id"], found["record"], found.get("dataset", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError("not a record") from None
+    if line.kind not in KINDS.values() or not isinstance(line.record, dict) or not isinstance(line.dataset, str):
+        raise ValueError(f"unknown kind of record {str(line.kind)[:40]!r}")
+    if digest(line.record) != line.id:
+        raise ValueError("the record is not what its id says")
+    return line

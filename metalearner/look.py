@@ -1,0 +1,66 @@
+"""What can be said without training: of a data set, or of a packaged model on labelled rows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import catalogue
+from .deploy import Bundle
+from .errors import DataError
+from .evaluate import Answers, Evidence, evaluate
+from .events import Story
+from .kinds import Source
+from .knowledge import Base
+from .plugins import Registry
+from .records import Scorecard, plain
+from .request import Request
+from .run import foresee, formulate_and_prepare
+
+
+def look(request: Request, registry: Registry) -> dict[str, Any]:
+    """Task, description, neighbours, odds, forecast and first proposals of a source, as JSON."""
+    source = catalogue.find(request.source)
+    with tempfile.TemporaryDirectory() as scratch:
+        story = Story(Path(scratch) / "events.jsonl")
+        setting, _ = formulate_and_prepare(request, source, registry, Path(scratch), story)
+        foresight = foresee(setting, Base.open(), request, story)
+        prior = foresight.prior
+        return plain(
+            {
+                "name": source.name,
+                "task": setting.task,
+                "rows": setting.dataset.card.rows,
+                "views": setting.views,
+                "description": foresight.description,
+                "neighbours": prior.neighbours,
+                "nothing_like_it": prior.nothing_like_it,
+                "odds": prior.odds,
+                "reasons": prior.reasons,
+                "forecast": prior.forecast,
+                "proposals": foresight.portfolio.ask(5, [], float("inf")),
+            }
+        )
+
+
+def appraise(bundle: Bundle, rows: Source) -> Scorecard:
+    """Score a packaged model on labelled rows."""
+    predictor = bundle.predictor
+    parts = list(predictor.modality.decode(rows, bundle.schema))
+    if not parts or not sum(p.rows for p in parts):
+        raise DataError(f"'{rows}' holds no rows.", "Rows with a known target are needed.")
+    fields = type(parts[0]).concat(parts)
+    raw = np.asarray(fields[bundle.task.target])
+    known = np.flatnonzero(np.isfinite(raw) if raw.dtype.kind == "f" else raw != "")
+    if not len(known):
+        raise DataError(
+            f"No row of '{rows}' has a known '{bundle.task.target}'.", "Evaluation compares with what is known."
+        )
+    target = predictor.output.encode(predictor.state, raw[known])
+    prediction = predictor.predict(fields.without(bundle.task.target).take(known))
+    naive = predictor.output.baseline(predictor.state, target, len(target))
+    answers = Answers(target, prediction, naive, "given rows")
+    return evaluate(bundle.task, predictor.output, predictor.state, bundle.registry.metrics, answers, Evidence())

@@ -1,0 +1,164 @@
+"""One of several classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..kinds import Output, State
+
+if TYPE_CHECKING:
+    import torch
+
+# A class rarer than this share makes plain accuracy say little.
+RARE = 0.2
+
+
+class Classification(Output):
+    """Predictions are probabilities (n, classes)."""
+
+    name = "classification"
+    metrics = ("accuracy", "balanced-accuracy", "log-loss", "auc", "f1", "recall", "precision")
+    losses = ("cross-entropy", "focal", "balanced-cross-entropy")
+
+    def claims(self, target: np.ndarray, kind: str) -> float:
+        """Sure of words; of numbers only when they are few whole ones."""
+        if kind in ("category", "boolean", "text", "identifier"):
+            return 1.0
+        present = target[np.isfinite(target)]
+        distinct = np.unique(present)
+        whole = bool(np.all(distinct == np.round(distinct)))
+        few = len(distinct) <= max(2, min(20, len(present) // 20))
+        return 0.9 if whole and few else 0.0
+
+    def fit(self, target: np.ndarray) -> State:
+        """The classes, sorted, as text, with their counts."""
+        classes, counts = np.unique(_text(target), return_counts=True)
+        return {"classes": [str(c) for c in classes], "counts": [int(c) for c in counts]}
+
+    def encode(self, state: State, target: np.ndarray) -> np.ndarray:
+        """Class codes (n,), -1 for a class that was not in the training rows."""
+        code = {c: i for i, c in enumerate(state["classes"])}
+        return np.array([code.get(t, -1) for t in _text(target)], dtype=np.int64)
+
+    def width(self, state: State) -> int:
+        """One logit a class."""
+        return len(state["classes"])
+
+    def activate(self, state: State, raw: np.ndarray) -> np.ndarray:
+        """Softmax."""
+        return _softmax(np.asarray(raw, np.float64))
+
+    def graph(self, state: State, raw: torch.Tensor) -> torch.Tensor:
+        """Softmax."""
+        return raw.softmax(-1)
+
+    def baseline(self, state: State, target: np.ndarray, rows: int) -> np.ndarray:
+        """The class shares of the training rows, for every row."""
+        shares = np.bincount(target[target >= 0], minlength=self.width(state)).astype(float)
+        return np.tile(shares / shares.sum(), (rows, 1))
+
+    def merge(self, predictions: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+        """Average of probabilities."""
+        return sum(w * p for w, p in zip(weights, predictions))  # type: ignore[return-value]
+
+    def strata(self, target: np.ndarray) -> np.ndarray:
+        """The classes themselves."""
+        return target.astype(np.int64)
+
+    def calibrate(self, state: State, prediction: np.ndarray, target: np.ndarray) -> State:
+        """One temperature by log loss (Guo et al. 2017), kept only where it helps."""
+        from scipy.optimize import minimize_scalar
+
+        known = target >= 0
+        logits, codes = np.log(np.clip(prediction[known], 1e-12, 1)), target[known]
+
+        def log_loss(log_temperature: float) -> float:
+            p = _softmax(logits / np.exp(log_temperature))
+            return float(-np.mean(np.log(np.clip(p[np.arange(len(codes)), codes], 1e-12, 1))))
+
+        best = minimize_scalar(log_loss, bounds=(-2.5, 2.5), method="bounded")
+        helps = best.fun < log_loss(0.0) - 1e-4
+        return {"temperature": float(np.exp(best.x)) if helps else 1.0, "log_loss": [log_loss(0.0), float(best.fun)]}
+
+    def calibrated(self, calibration: State, prediction: np.ndarray) -> np.ndarray:
+        """Divide the logits by the temperature."""
+        return _softmax(np.log(np.clip(prediction, 1e-12, 1)) / calibration["temperature"])
+
+    def conform(self, state: State, prediction: np.ndarray, target: np.ndarray, level: float) -> State:
+        """Split conformal on 1 - p(true class) (Sadinle et al. 2019)."""
+        known = target >= 0
+        scores = 1 - prediction[known][np.arange(known.sum()), target[known]]
+        return {"level": level, "threshold": conformal_quantile(scores, level), "rows": int(known.sum())}
+
+    def regions(self, conformal: State, state: State, prediction: np.ndarray) -> list[Any]:
+        """The classes that cannot be ruled out, likeliest first; never empty."""
+        classes = state["classes"]
+        order = np.argsort(-prediction, axis=1)
+        return [
+            [classes[c] for c in row if 1 - p[c] <= conformal["threshold"]] or [classes[row[0]]]
+            for row, p in zip(order, prediction)
+        ]
+
+    def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """`prediction` and one `p_<class>` a class."""
+        classes = np.array(state["classes"])
+        columns = {"prediction": classes[prediction.argmax(axis=1)] if len(prediction) else classes[:0]}
+        return columns | {f"p_{c}": prediction[:, i] for i, c in enumerate(state["classes"])}
+
+    def problem(self, state: State, rows: int) -> str:
+        """A class needs several rows."""
+        classes = self.width(state)
+        return f"{classes} different values in {rows} rows" if classes > max(50, rows // 2) else ""
+
+    def choose_metric(self, target: np.ndarray, state: State, sentence: str) -> tuple[str, str]:
+        """By the user's words, else by how rare the rarest class is."""
+        words = sentence.lower()
+        binary = len(state["classes"]) == 2
+        if binary and re.search(
+            r"miss(ing)? (one|any|a )|worse than a false alarm|catch (all|every)|do not miss", words
+        ):
+            return "recall", f"missing a '{positive(state)}' is said to be the worse mistake"
+        if re.search(r"probabilit|how likely|risk of|chance of", words):
+            return "log-loss", "probabilities are asked for"
+        if re.search(r"\brank(ed|ing)?\b|priorit", words) and binary:
+            return "auc", "a ranking is asked for"
+        rarest = float(np.bincount(target, minlength=self.width(state)).min() / max(1, len(target)))
+        if rarest * self.width(state) < 2 * RARE and self.width(state) <= 20:
+            return "balanced-accuracy", f"the rarest class holds {rarest:.1%} of the rows"
+        return "accuracy", f"classes are balanced enough (rarest {rarest:.1%})"
+
+
+def positive(state: State) -> str:
+    """The class a binary question is about: a yes-word, else the rarer one."""
+    classes = state["classes"]
+    for c in classes:
+        if c.lower() in ("1", "1.0", "yes", "true", "y", "t", "positive", "pos"):
+            return c
+    counts = state.get("counts", [1] * len(classes))
+    return classes[int(np.argmin(counts))]
+
+
+def conformal_quantile(scores: np.ndarray, level: float) -> float:
+    """The ceil((n + 1) level)-th smallest score; the largest possible when n is too small for the level."""
+    n = len(scores)
+    rank = int(np.ceil((n + 1) * level))
+    return float(np.sort(scores)[rank - 1]) if 0 < rank <= n else float("1e308")
+
+
+def _text(target: np.ndarray) -> np.ndarray:
+    """Labels as text, whole numbers without a decimal point."""
+    target = np.asarray(target)
+    if target.dtype.kind == "f":
+        return np.array([str(int(t)) if np.isfinite(t) and t == int(t) else repr(float(t)) for t in target])
+    if target.dtype.kind == "b":
+        return np.where(target, "true", "false")
+    return target.astype(str)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
+    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,0 +1,89 @@
+"""One number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..kinds import Output, State
+from .classification import conformal_quantile
+
+
+class Regression(Output):
+    """Predictions are the value (n, 1), standardised by the training rows' mean and spread."""
+
+    name = "regression"
+    metrics = ("r2", "rmse", "mae")
+    losses = ("squared", "huber")
+
+    def claims(self, target: np.ndarray, kind: str) -> float:
+        """Numbers and dates; a little less sure when they are few."""
+        if kind not in ("number", "date"):
+            return 0.0
+        return 0.8 if len(np.unique(target[np.isfinite(target)])) > 2 else 0.0
+
+    def fit(self, target: np.ndarray) -> State:
+        """Mean and standard deviation."""
+        target = np.asarray(target, np.float64)
+        return {"mean": float(target.mean()), "scale": float(target.std()) or 1.0}
+
+    def encode(self, state: State, target: np.ndarray) -> np.ndarray:
+        """Standardise."""
+        return (np.asarray(target, np.float64) - state["mean"]) / state["scale"]
+
+    def width(self, state: State) -> int:
+        """One number."""
+        return 1
+
+    def activate(self, state: State, raw: np.ndarray) -> np.ndarray:
+        """As it is."""
+        return np.asarray(raw, np.float64)
+
+    def baseline(self, state: State, target: np.ndarray, rows: int) -> np.ndarray:
+        """The mean of the training rows."""
+        return np.full((rows, 1), float(np.mean(target)))
+
+    def merge(self, predictions: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+        """Weighted average."""
+        return sum(w * p for w, p in zip(weights, predictions))  # type: ignore[return-value]
+
+    def strata(self, target: np.ndarray) -> np.ndarray:
+        """Fifths of the target, so that every fold sees its whole range."""
+        return np.searchsorted(np.quantile(target, [0.2, 0.4, 0.6, 0.8]), target)
+
+    def calibrate(self, state: State, prediction: np.ndarray, target: np.ndarray) -> State:
+        """A shift and a slope by least squares, kept close to the identity by a ridge of ten rows."""
+        centre = prediction[:, 0].mean()
+        x, y = prediction[:, 0] - centre, target - target.mean()
+        slope = (x @ y + 10 * x.var()) / (x @ x + 10 * x.var() + 1e-12)
+        return {"slope": float(np.clip(slope, 0.5, 1.5)), "centre": float(centre), "shift": float(target.mean())}
+
+    def calibrated(self, calibration: State, prediction: np.ndarray) -> np.ndarray:
+        """Apply shift and slope."""
+        return calibration["shift"] + calibration["slope"] * (prediction - calibration["centre"])
+
+    def conform(self, state: State, prediction: np.ndarray, target: np.ndarray, level: float) -> State:
+        """Split conformal on absolute residuals, in standard deviations of the target."""
+        scores = np.abs(prediction[:, 0] - target)
+        return {"level": level, "threshold": conformal_quantile(scores, level), "rows": len(scores)}
+
+    def regions(self, conformal: State, state: State, prediction: np.ndarray) -> list[Any]:
+        """[low, high] in the target's unit."""
+        half = conformal["threshold"] * state["scale"]
+        values = prediction[:, 0] * state["scale"] + state["mean"]
+        return [[float(v - half), float(v + half)] for v in values]
+
+    def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
+        """`prediction` in the target's unit."""
+        return {"prediction": prediction[:, 0] * state["scale"] + state["mean"]}
+
+    def choose_metric(self, target: np.ndarray, state: State, sentence: str) -> tuple[str, str]:
+        """By the user's words; the share of variance explained otherwise."""
+        if re.search(r"typical error|on average off|absolute error", sentence.lower()):
+            return "mae", "the typical error is asked for"
+        if re.search(r"large errors|squared error|rms", sentence.lower()):
+            return "rmse", "large errors are said to weigh more"
+        return "r2", "the share of variance explained can be compared between data sets"

@@ -1,0 +1,74 @@
+"""The trained ensemble as one function: decoded fields in, calibrated prediction out.
+
+The same object predicts inside the run, from the bundle, and behind the server, so that they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .arrays import Fields
+from .kinds import Modality, Model, Output, Source, State, Transform
+from .records import Config, Schema, Task
+
+
+@dataclass(frozen=True)
+class Member:
+    """One config of the ensemble: a model for each fold, and its weight."""
+
+    trial: str
+    family: str
+    config: Config
+    weight: float
+    models: tuple[Model, ...]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Members over folds, averaged as the Output says, then calibrated."""
+
+    task: Task
+    schema: Schema  # inputs only
+    modality: Modality
+    transform: Transform
+    output: Output
+    state: State
+    transforms: tuple[State, ...]  # one fitted transform a fold
+    members: tuple[Member, ...]
+    calibration: State = field(default_factory=dict)
+    conformal: Mapping[str, Any] = field(default_factory=dict)
+
+    def decode(self, source: Source) -> Fields:
+        """Read the input columns of a source of this kind."""
+        return Fields.concat(list(self.modality.decode(source, self.schema)))
+
+    def predict(self, fields: Fields) -> np.ndarray:
+        """Calibrated prediction (n, k)."""
+        raw = self.raw(fields)
+        return self.output.calibrated(self.calibration, raw) if self.calibration else raw
+
+    def raw(self, fields: Fields) -> np.ndarray:
+        """Prediction (n, k) before calibration: average over folds of the weighted members."""
+        weights = [m.weight for m in self.members]
+        by_fold = []
+        for i, state in enumerate(self.transforms):
+            tensors = self.transform.apply(state, fields)
+            by_fold.append(self.output.merge([m.models[i].predict(tensors) for m in self.members], weights))
+        return self.output.merge(by_fold, [1 / len(by_fold)] * len(by_fold))
+
+    def table(self, source: Source, regions: bool = False) -> pd.DataFrame:
+        """One row a sample for people: `prediction`, `p_<class>`, and if asked the conformal `region`."""
+        prediction = self.predict(self.decode(source))
+        columns: dict[str, Sequence[Any]] = dict(self.output.table(self.state, prediction))
+        if regions and self.conformal:
+            columns["region"] = self.output.regions(dict(self.conformal), self.state, prediction)
+        return pd.DataFrame(columns)
+
+    def calibrated_with(self, calibration: State, conformal: Mapping[str, Any]) -> Predictor:
+        """The same with another calibration."""
+        return replace(self, calibration=calibration, conformal=conformal)

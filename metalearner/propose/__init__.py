@@ -1,0 +1,6 @@
+"""Stage 3, propose: what past runs say about a new task: odds by family, a forecast, the configs to try first."""
+
+from .meta import propose
+from .portfolio import Portfolio
+
+__all__ = ["Portfolio", "propose"]

@@ -1,0 +1,39 @@
+"""From what is remembered to what is believed, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import RunError
+from ..kinds import Family, Metric, Prior
+from ..records import Recall, Task
+from .forecast import forecast
+from .odds import odds
+from .regret import pasts
+
+
+def propose(
+    task: Task, recall: Recall, families: Mapping[str, Family], metric: Metric, baseline: float, rows: int | None = None
+) -> Prior:
+    """Odds by family with their reasons, and a forecast in the task's metric.
+
+    `families` are those that accept the data; `baseline` is the naive score; `rows` scales past seconds. Skills
+    are forecast from neighbours with the same kind of output alone. Raises RunError when no family is left.
+    """
+    if not families:
+        raise RunError(
+            f"No installed family accepts these {task.modality} data for {task.output}.",
+            "A family accepts views by their axes.",
+            "metalearner plugin list",
+        )
+    past = pasts(recall)
+    found = odds(past, recall.nothing_like_it, tuple(families))
+    outputs = {d: {e.task.get("output") for e in es} for d, es in recall.experiences.items()}
+    alike = [p for p in past if task.output in outputs.get(p.neighbour.dataset, ())]
+    return Prior(
+        neighbours=recall.neighbours,
+        nothing_like_it=recall.nothing_like_it,
+        forecast=forecast(alike, recall.nothing_like_it, metric, baseline, rows),
+        odds={name: o.value for name, o in found.items()},
+        reasons={name: o.reason for name, o in found.items()},
+    )

@@ -1,0 +1,86 @@
+"""A finished run, as people and programs look at it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .deploy import Bundle
+from .kinds import Metric, Prior
+from .plugins import Registry
+from .records import Scorecard, Task, Trial, plain
+
+
+@dataclass(frozen=True)
+class Run:
+    """A task's whole story."""
+
+    folder: Path
+    task: Task
+    trials: tuple[Trial, ...]
+    scorecard: Scorecard
+    prior: Prior
+    seconds: float
+    registry: Registry
+    interrupted: bool = False
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The packaged model."""
+        return Bundle.open(self.folder / "bundle", self.registry)
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """All trials, the best out-of-fold score first, failures last."""
+        return rank(self.trials, self.registry.metrics[self.task.metric])
+
+    def leaderboard(self) -> pd.DataFrame:
+        """All trials, best first: family, score, skill, seconds, who proposed it, its weight in the ensemble."""
+        weights = {m.trial: m.weight for m in self.bundle.predictor.members}
+        return pd.DataFrame(
+            {
+                "trial": t.number,
+                "family": t.proposal.family,
+                "score": t.score,
+                "skill": t.skill,
+                "seconds": round(t.seconds, 2),
+                "arm": t.proposal.arm,
+                "weight": weights.get(t.name, 0.0),
+                "outcome": t.outcome,
+                "config": t.config.to_json(),
+            }
+            for t in self.ranked
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        card, winner = self.scorecard, self.ranked[0]
+        score = {k: getattr(card, k) for k in ("metric", "value", "low", "high", "baseline", "rows", "split", "others")}
+        return plain(
+            {
+                "task": self.task,
+                "winner": {"family": winner.proposal.family, "config": winner.config, "reason": winner.proposal.reason},
+                "score": score,
+                "goal": {"value": card.goal, "met": card.goal_met, "diagnosis": card.diagnosis},
+                "leaderboard": json.loads(self.leaderboard().to_json(orient="records")),
+                "neighbours": self.prior.neighbours,
+                "odds": self.prior.odds,
+                "reasons": self.prior.reasons,
+                "forecast": self.prior.forecast,
+                "seconds": self.seconds,
+                "interrupted": self.interrupted,
+                "bundle": str(self.folder / "bundle"),
+            }
+        )
+
+
+def rank(trials: Sequence[Trial], metric: Metric) -> list[Trial]:
+    """Best score first, failures last."""
+    sign = -1 if metric.greater_is_better else 1
+    return sorted(trials, key=lambda t: (t.score is None, sign * (t.score or 0.0), t.number))

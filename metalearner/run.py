@@ -1,0 +1,249 @@
+"""The conductor: joins the stages and hands objects on. The whole story is in `run`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import catalogue, runs
+from .data import Reading, Sealed, prepare, read
+from .data.prepare import Split
+from .dataset import Dataset
+from .deploy import package
+from .describe import describe
+from .describe.sentence import embed
+from .errors import RunError
+from .evaluate import Answers, Evidence, evaluate
+from .events import Listener, Story
+from .kinds import Prior
+from .knowledge import Base
+from .monitor import reference
+from .plugins import Registry
+from .predictor import Predictor
+from .propose import Portfolio, propose
+from .records import Description, Experience, Recall, Scorecard, Trial
+from .request import Request
+from .result import Run
+from .search import Budget, Clock, Strategy, ledger, search
+from .setting import Setting
+from .task import find_target, formulate
+from .train.ensemble import Selection, assemble, select
+from .worker import Begin
+
+# The share of rows that is sealed when nothing else is said.
+TEST_SHARE = 0.2
+# Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
+RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.12, 2.5, 30.0
+
+
+def run(request: Request, registry: Registry, listen: Listener = lambda event: None, base: Base | None = None) -> Run:
+    """Data and a sentence in; a trained, measured, packaged model out, and the base one run richer."""
+    clock = Clock(request.budget, reserve=reserve(request.budget))
+    source = catalogue.find(request.source)
+    with runs.owned(request, source.name) as folder:
+        story = Story(folder / "events.jsonl", listen, clock.began)
+        executor = registry.get("executors", request.executor)
+        executor.start(Begin(folder, clock.began), request.workers)  # workers import while data are read
+        warm = threading.Thread(target=import_torch, daemon=True)
+        warm.start()
+        try:
+            setting, sealed = formulate_and_prepare(request, source, registry, folder, story)
+            foresight = foresee(setting, base or Base.open(), request, story)
+            strategy = Strategy(foresight.portfolio, foresight.prior, setting.families, registry.productions,
+                                setting.metric, request.seed)  # fmt: skip
+            seen = ledger.read(folder / "trials")
+            strategy.resume(seen)
+            clock.spent(seen)
+            trials = search(
+                strategy, executor, clock, request.seed, seen, lambda t: story.tell("search", trial=t, left=clock.left)
+            )
+        finally:
+            executor.stop()
+        warm.join()
+        selection, predictor = combine(trials, folder, setting, story)
+        scorecard = measure(predictor, selection, sealed, setting, Evidence(trials, foresight.prior.forecast), story)
+        deliver(folder, predictor, scorecard, setting, request, clock, story)
+        experiences = [experience(t, setting) for t in trials if t not in seen]
+        refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
+        interrupted = clock.left > 1 and request.budget.trials is None
+        done = Run(
+            folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry, interrupted
+        )
+        (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
+        story.tell(
+            "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
+        )
+        registry.hook.run_finished(run=done.to_json())
+        return done
+
+
+def formulate_and_prepare(
+    request: Request, source: catalogue.Found, registry: Registry, folder: Path, story: Story
+) -> tuple[Setting, Sealed | None]:
+    """Stages 1 and 2: what is wanted, and the data cleaned, folded and sealed. An earlier process's work is kept."""
+    data = folder / "data"
+    if (data / "dataset.json").exists():
+        setting = Setting(Dataset.open(data), registry)
+        return setting, Sealed.find(data / "sealed")
+    reading = read(source.source, registry.modalities)
+    wish = source.wish(request.wish)
+    target = find_target(reading.schema, wish)
+    task = formulate(wish, reading.schema, target, reading.column(target[0]), registry.outputs, registry.metrics)
+    story.tell("formulate", task=task, source=source.name)
+    split = Split(_test(request, source.source, reading, registry), request.seed)
+    dataset, sealed = prepare(task, reading, registry.get("outputs", task.output), split, source.card, data)
+    story.tell("prepare", card=dataset.card, rows=dataset.rows, sealed=sealed.rows if sealed else 0,
+               folds=len(dataset.folds), apart=len(dataset.apart), findings=dataset.findings,
+               kinds=_kinds(reading))  # fmt: skip
+    return Setting(dataset, registry), sealed
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What is known before anything is trained."""
+
+    base: Base
+    description: Description
+    recall: Recall
+    prior: Prior
+    portfolio: Portfolio
+
+
+def foresee(setting: Setting, base: Base, request: Request, story: Story) -> Foresight:
+    """Stage 3: describe, recall what past runs of similar data taught, propose."""
+    dataset = setting.dataset
+    description = describe_setting(setting)
+    story.tell("describe", numbers=description.numbers, seconds=description.seconds)
+    recall = (
+        Recall()
+        if request.cold
+        else base.recall(description, task=setting.task, blind=dataset.card if request.blind else None)
+    )
+    prior = propose(setting.task, recall, setting.families, setting.metric, setting.baseline)
+    portfolio = Portfolio(recall, prior, setting.families, dataset.rows)
+    story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
+               reasons=prior.reasons, forecast=prior.forecast)  # fmt: skip
+    return Foresight(base, description, recall, prior, portfolio)
+
+
+def describe_setting(setting: Setting) -> Description:
+    """The description of prepared data and their task."""
+    probes = setting.registry.probes.values()
+    return describe(setting.dataset, setting.transform, setting.output, probes, embed)
+
+
+def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story) -> tuple[Selection, Predictor]:
+    """Stage 4: one calibrated ensemble out of the trials."""
+    usable = [t for t in trials if t.outcome == "ok"]
+    if not usable:
+        reasons = sorted({t.error or t.outcome for t in trials})[:3]
+        raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "There was no time for one.",
+                       "Try a larger --budget.")  # fmt: skip
+    selection = select(usable, folder / "trials", setting.dataset, setting.aim)
+    predictor = assemble(selection, usable, folder / "trials", setting.dataset, setting.aim, setting.modality)
+    story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
+               score=selection.score, metric=setting.task.metric, calibration=predictor.calibration)  # fmt: skip
+    return selection, predictor
+
+
+def measure(
+    predictor: Predictor,
+    selection: Selection,
+    sealed: Sealed | None,
+    setting: Setting,
+    evidence: Evidence,
+    story: Story,
+) -> Scorecard:
+    """Stage 4: the sealed test, opened once; without one, the out-of-fold estimate."""
+    dataset, output = setting.dataset, setting.output
+    if sealed is not None:
+        inputs, target = sealed.open()
+        prediction, split = predictor.predict(inputs), "sealed test"
+    else:
+        target, split = dataset.target[selection.rows], "out of fold"
+        prediction = output.calibrated(predictor.calibration, selection.prediction)
+    naive = output.baseline(dataset.state, dataset.target, len(target))
+    answers = Answers(target, prediction, naive, split)
+    scorecard = evaluate(setting.task, output, dataset.state, setting.registry.metrics, answers, evidence)
+    story.tell("evaluate", scorecard=scorecard)
+    return scorecard
+
+
+def deliver(
+    folder: Path,
+    predictor: Predictor,
+    scorecard: Scorecard,
+    setting: Setting,
+    request: Request,
+    clock: Clock,
+    story: Story,
+) -> None:
+    """Stages 5 and 6: the bundle, with the reference that monitoring compares against."""
+    dataset = setting.dataset
+    drift = reference(setting.modality, dataset.fields, dataset.schema, predictor)
+    about = {"rows": dataset.rows, "data": dataset.card, "seed": request.seed}
+    proof = dataset.fields.take(np.arange(min(64, dataset.rows)))
+    bundle = package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 0.5)
+    story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable)
+
+
+def experience(trial: Trial, setting: Setting) -> Experience:
+    """A trial as the knowledge base keeps it."""
+    card, task = setting.dataset.card, setting.task
+    kept = {k: v for k, v in trial.facts.items() if k not in ("curve", "baseline")}
+    return Experience(
+        dataset=card.id,
+        data_hash=card.data_hash,
+        task={"output": task.output, "metric": task.metric},
+        config=trial.config,
+        family=trial.proposal.family,
+        seed=trial.seed,
+        rung=trial.rung,
+        outcome=trial.outcome,
+        metric=task.metric,
+        score=trial.score,
+        baseline=trial.facts.get("baseline"),
+        skill=trial.skill,
+        seconds=trial.seconds,
+        facts=kept,
+        versions=runs.versions(setting.registry),
+        hardware=runs.hardware(),
+    )
+
+
+def reserve(budget: Budget) -> float:
+    """Seconds kept back for what follows the search."""
+    return float(np.clip(RESERVE_SHARE * budget.seconds, RESERVE_LEAST, RESERVE_MOST)) if budget.seconds else 0.0
+
+
+def import_torch() -> None:
+    """Bring torch in beside the reading of data, for the ensemble at the end."""
+    import torch
+
+    torch.set_num_threads(2)
+
+
+def _test(request: Request, source: Any, reading: Reading, registry: Registry) -> float | Reading | None:
+    """The sealed rows as `prepare` takes them; a test file is read by the training data's schema."""
+    if request.test == "none":
+        return None
+    own = reading.schema.options.get("test_file")
+    if request.test == "auto" and not own:
+        return TEST_SHARE
+    if request.test != "auto" and request.fraction is not None:
+        return request.fraction
+    file = Path(source) / str(own) if request.test == "auto" else Path(request.test)
+    return Reading(read(file, registry.modalities).source, reading.modality, reading.schema)
+
+
+def _kinds(reading: Reading) -> dict[str, Any]:
+    """How many columns of each kind, and the views."""
+    counted: dict[str, int] = {}
+    for column in reading.schema.columns:
+        counted[column.kind] = counted.get(column.kind, 0) + 1
+    return counted

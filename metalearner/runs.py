@@ -1,0 +1,71 @@
+"""Folders of runs: their names, who owns them, and what was installed when they ran."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import RunError, UserError
+from .plugins import Registry
+from .records import plain
+from .request import Request
+
+
+@contextmanager
+def owned(request: Request, name: str) -> Iterator[Path]:
+    """The run's folder, made and locked; the kernel frees the lock when this process dies."""
+    folder = request.out or Path("runs") / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:40]}-{secrets.token_hex(2)}"
+    try:
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as problem:
+        raise UserError(
+            f"The run's folder '{folder}' cannot be written: {problem.strerror}.", "", "Name another with --out."
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"The run in '{folder}' is going on in another process.", "A run has one owner.") from None
+        lock.write(str(os.getpid()))
+        lock.flush()
+        if (folder / "run.json").exists():
+            raise UserError(f"'{folder}' holds a finished run.", "", "Name another folder with --out.")
+        (folder / "request.json").write_text(json.dumps(plain(request.to_json()), indent=1))
+        yield folder
+
+
+def request_of(folder: Path) -> Request:
+    """What was asked of the run in this folder. Raises UserError when there is none to go on with."""
+    file = folder / "request.json"
+    if not file.exists():
+        raise UserError(f"'{folder}' is not the folder of a run.", "It would hold a request.json.", "ls runs")
+    if (folder / "run.json").exists():
+        raise UserError(f"The run in '{folder}' is finished.", "", f"metalearner evaluate {folder / 'bundle'} ROWS")
+    return Request.from_json(json.loads(file.read_text()), folder)
+
+
+def versions(registry: Registry) -> dict[str, str]:
+    """What a result depends on: Python, the libraries that compute, the plugins."""
+    from importlib import metadata
+
+    found = {"python": platform.python_version()}
+    for name in ("torch", "numpy", "lightgbm"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found | {p.distribution: p.version for p in registry.plugins if not p.failure}
+
+
+def hardware() -> str:
+    """The class of machine, never its name."""
+    return f"{platform.machine()} {os.cpu_count()} cores {sys.platform}"

@@ -1,0 +1,20 @@
+"""The trial files of a run: the only truth about what was tried."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from ..records import Trial
+
+
+def read(folder: Path) -> list[Trial]:
+    """All finished trials in order; what a killed worker left half-written is removed."""
+    trials = []
+    for entry in sorted(folder.iterdir()) if folder.exists() else []:
+        if entry.name.startswith("."):
+            shutil.rmtree(entry, ignore_errors=True)
+        elif (entry / "trial.json").exists():
+            trials.append(Trial.from_json(json.loads((entry / "trial.json").read_text())))
+    return trials

@@ -1,0 +1,139 @@
+"""Trials in long-lived worker processes on this machine, one job each at a time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from ..kinds import Executor, Job
+from ..records import Trial
+
+# A worker that has not come back this long after its job's deadline is ended.
+GRACE = 2.0
+# Of the machine's memory, the share that all workers together may have as data.
+MEMORY_SHARE = 0.8
+
+
+class LocalProcesses(Executor):
+    """Spawned processes; one that dies is recorded as a crash and replaced."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self._workers: list[_Worker] = []
+
+    def start(self, begin: Callable[[], Callable[[Job], Trial]], workers: int) -> None:
+        """Spawn `workers` processes; they import and wait while the caller goes on."""
+        self._begin = begin
+        self._memory = int(_total_memory() * MEMORY_SHARE / workers)
+        self._workers = [_Worker.spawn(begin, self._memory) for _ in range(workers)]
+
+    def submit(self, job: Job) -> None:
+        """Hand the job to a worker that has none."""
+        worker = next(w for w in self._workers if w.job is None)
+        worker.job, worker.since = job, time.monotonic()
+        worker.connection.send(job)
+
+    def collect(self, timeout: float) -> list[Trial]:
+        """Finished trials; ends workers that are far past their deadline."""
+        busy = {w.connection: w for w in self._workers if w.job is not None}
+        found = []
+        for ready in wait(list(busy), timeout=max(0.0, timeout)):
+            found.append(self._receive(busy[ready]))  # type: ignore[index]
+        for worker in self._workers:
+            if worker.job is not None and time.monotonic() > worker.job.rung.deadline + GRACE:
+                found.append(self._lost(worker, "timeout", f"no answer {GRACE:.0f} s after its deadline"))
+        return found
+
+    def idle(self) -> int:
+        """Workers without a job."""
+        return sum(w.job is None for w in self._workers)
+
+    def stop(self) -> None:
+        """End all workers at once; what they were fitting is lost, what they finished is on disk."""
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
+
+    def _receive(self, worker: _Worker) -> Trial:
+        try:
+            trial: Trial = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join(1)
+            return self._lost(worker, "crash", f"the worker died (exit code {worker.process.exitcode})")
+        worker.job = None
+        return trial
+
+    def _lost(self, worker: _Worker, outcome: str, error: str) -> Trial:
+        """The trial of a worker that will not answer; a new worker takes its place."""
+        job = worker.job
+        assert job is not None
+        worker.end()
+        self._workers[self._workers.index(worker)] = _Worker.spawn(self._begin, self._memory)
+        seconds = time.monotonic() - worker.since
+        return Trial(
+            job.number, job.proposal, outcome, job.rung.seed, job.rung.share, None, None, seconds, 0.0, {}, error
+        )
+
+
+class _Worker:
+    """One process, the pipe to it, and the job it has."""
+
+    def __init__(self, process: BaseProcess, connection: Connection) -> None:
+        self.process, self.connection = process, connection
+        self.job: Job | None = None
+        self.since = 0.0
+
+    @classmethod
+    def spawn(cls, begin: Callable[[], Callable[[Job], Trial]], memory: int) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, begin, memory), daemon=True)
+        before = {k: os.environ.get(k) for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        os.environ.update(dict.fromkeys(before, "1"))  # read once, when the child loads its libraries
+        try:
+            process.start()
+        finally:
+            for key, value in before.items():
+                os.environ.pop(key) if value is None else os.environ.update({key: value})
+        theirs.close()
+        return cls(process, ours)
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.kill()
+        self.process.join(2)
+
+
+def _serve(connection: Connection, begin: Callable[[], Callable[[Job], Trial]], memory: int) -> None:
+    """A worker's life: get ready once, then fit job after job until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    _cap_memory(memory)
+    fit = begin()
+    while True:
+        try:
+            job: Job = connection.recv()
+        except (EOFError, OSError):
+            return
+        connection.send(fit(job))
+
+
+def _cap_memory(size: int) -> None:
+    """Bound this process's data so that a greedy trial fails alone."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    except (ImportError, ValueError, OSError):  # not on this platform: the machine's own limits hold
+        return
+
+
+def _total_memory() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)

@@ -1,0 +1,74 @@
+"""A task with its data, and everything the registry holds that deals with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from . import grammar
+from .dataset import Dataset
+from .kinds import Aim, Family, Metric, Modality, Output, Transform
+from .plugins import Registry
+from .records import Task, View
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every stage after preparation is handed pieces of."""
+
+    dataset: Dataset
+    registry: Registry
+
+    @property
+    def task(self) -> Task:
+        """What is wanted."""
+        return self.dataset.task
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of data."""
+        return self.registry.get("modalities", self.task.modality)
+
+    @property
+    def transform(self) -> Transform:
+        """From decoded fields to tensors."""
+        return self.registry.get("transforms", self.modality.transform)
+
+    @property
+    def output(self) -> Output:
+        """What is predicted."""
+        return self.registry.get("outputs", self.task.output)
+
+    @property
+    def metric(self) -> Metric:
+        """How it is scored."""
+        return self.registry.get("metrics", self.task.metric)
+
+    @property
+    def aim(self) -> Aim:
+        """Output, state and metric in one, for learners."""
+        return Aim(self.output, self.dataset.state, self.metric, self.registry)
+
+    @cached_property
+    def views(self) -> dict[str, View]:
+        """How the data look as tensors."""
+        return self.dataset.sample(200, self.transform)[1]
+
+    @cached_property
+    def baseline(self) -> float:
+        """The naive baseline's score on the training rows."""
+        target, state = self.dataset.target, self.dataset.state
+        return self.metric.score(target, self.output.baseline(state, target, len(target)), state)
+
+    @cached_property
+    def families(self) -> dict[str, Family]:
+        """Families whose learner is there and that take these views for this output, every number written out."""
+        learners = self.registry.learners
+        productions = self.registry.productions
+        return {
+            name: replace(family, presets=tuple(grammar.complete(p, productions) for p in family.presets))
+            for name, family in self.registry.families.items()
+            if (root := family.presets[0].production) in learners
+            and learners[root].accepts(self.views, self.output)
+            and family.accepts(self.views)
+        }

@@ -1,0 +1,189 @@
+"""Conformance suites for plugin authors: each checks one kind against its contract.
+
+They raise AssertionError with a sentence that says which promise was broken. The project runs them over
+everything it brings; run them over yours:
+
+    from metalearner.testing import check_production
+    check_production(MyBlock(), View((Axis("time", 64),), 3))
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from . import grammar
+from .arrays import Fields, Tensor, Tensors, rows_of
+from .dataset import Dataset
+from .kinds import Aim, Learner, Loss, Metric, Modality, Output, Production, Rung, Source, Transform
+from .records import Config, Schema, View, plain
+
+
+def check_modality(modality: Modality, source: Source, foreign: Source = "nothing-of-the-kind") -> Schema:
+    """A modality recognises its source, reads it the same way twice, and leaves others alone."""
+    schema = modality.sniff(source)
+    assert schema is not None, f"{modality.name} does not recognise its own source"
+    assert schema.modality == modality.name, f"the schema names modality '{schema.modality}'"
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema, "the schema does not survive JSON"
+    assert modality.sniff(foreign) is None, f"{modality.name} claims {foreign!r}"
+    first, again = (Fields.concat(list(modality.decode(source, schema))) for _ in range(2))
+    assert first.rows > 0, "no rows were decoded"
+    assert set(first) <= set(schema.names), f"columns {set(first) - set(schema.names)} are not in the schema"
+    for name in first:
+        assert _equal(first[name], again[name]), f"column '{name}' differs between two readings"
+    assert modality.views(schema), "a modality has at least one view"
+    features = modality.features(first, schema)
+    assert all(len(v) == first.rows for v in features.values()), "features have one value a row"
+    return schema
+
+
+def check_transform(transform: Transform, fields: Fields, schema: Schema) -> None:
+    """A transform's state is JSON, and its tensors have the views it says."""
+    state = transform.fit(fields, schema)
+    revived = json.loads(json.dumps(plain(state)))
+    tensors, again = transform.apply(state, fields), transform.apply(revived, fields)
+    for name, view in transform.views(revived).items():
+        values = tensors[name].values
+        assert values.dtype == np.float32, f"view '{name}' is {values.dtype}, not float32"
+        assert values.shape == (fields.rows, *view.shape), f"view '{name}' is {values.shape}, not {view.shape}"
+        assert np.array_equal(values, again[name].values, equal_nan=True), (
+            "a state read back from JSON gives other tensors"
+        )
+        codes = tensors[name].codes
+        if view.cardinalities:
+            assert codes is not None and np.all(codes < np.array(view.cardinalities)), (
+                "codes exceed their cardinalities"
+            )
+    empty = transform.apply(state, fields.take(np.array([], int)))
+    assert rows_of(empty) == 0, "no rows in, no rows out"
+    one = transform.apply(state, fields.take(np.array([0])))
+    for name in tensors:
+        same = np.array_equal(one[name].values[0], tensors[name].values[0], equal_nan=True)
+        assert same, "a row's tensor depends on the other rows"
+
+
+def check_output(output: Output, target: np.ndarray, kind: str) -> None:
+    """An output claims its target, encodes it, and keeps its promises on predictions."""
+    assert output.claims(target, kind) > 0, f"{output.name} does not claim its own target"
+    state = json.loads(json.dumps(plain(output.fit(target))))
+    encoded = output.encode(state, target)
+    naive = output.baseline(state, encoded, len(target))
+    assert naive.shape[0] == len(target), "the baseline has one prediction a row"
+    merged = output.merge([naive, naive], [0.5, 0.5])
+    assert np.allclose(merged, naive), "merging equal predictions changes them"
+    raw = np.random.default_rng(0).normal(size=(len(target), output.width(state)))
+    prediction = output.activate(state, raw)
+    calibration = output.calibrate(state, prediction, encoded)
+    assert output.calibrated(calibration, prediction).shape == prediction.shape, "calibration changes the shape"
+    conformal = json.loads(json.dumps(plain(output.conform(state, prediction, encoded, 0.9))))
+    assert len(output.regions(conformal, state, prediction)) == len(target), "one region a row"
+    table = output.table(state, prediction)
+    assert "prediction" in table and all(len(c) == len(target) for c in table.values()), "one prediction a row"
+    assert len(output.strata(encoded)) == len(target), "one stratum a row"
+
+
+def check_metric(metric: Metric, target: np.ndarray, naive: np.ndarray, state: Mapping[str, object]) -> None:
+    """A metric gives a number, and skill 0 to the baseline and 1 to perfection."""
+    value = metric.score(target, naive, dict(state))
+    assert np.isfinite(value), f"{metric.name} of the baseline is {value}"
+    if metric.perfect != value:
+        assert abs(metric.skill(value, value)) < 1e-9, "the baseline's skill is 0"
+        assert abs(metric.skill(metric.perfect, value) - 1) < 1e-9, "perfection's skill is 1"
+
+
+def check_production(production: Production, view: View, seed: int = 0) -> None:
+    """An encoder builds for a view it accepts, at its defaults and at random numbers, and stays finite."""
+    import torch
+
+    assert production.accepts(view), f"{production.name} does not accept {view}"
+    productions = {production.name: production}
+    node = Config(production.name)
+    assert not grammar.check(Config(production.name, grammar.numbers(node, productions)), productions), (
+        "defaults are out of range"
+    )
+    for config in (node, grammar.sample(node, productions, np.random.default_rng(seed))):
+        torch.manual_seed(seed)
+        numbers = grammar.numbers(config, productions)
+        module = production.build(numbers, view, {})
+        values, codes, mask = random_inputs(view, 5, seed)
+        found = module(values, codes, mask)
+        assert found.shape[0] == 5 and found.shape[-1] == module.width, (
+            f"features are {tuple(found.shape)}, width is {module.width}"
+        )
+        assert found.dim() == (3 if module.members > 1 else 2), "members make a third axis"
+        found.square().mean().backward()
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        assert all(torch.isfinite(g).all() for g in gradients), f"a gradient is not finite at {numbers}"
+        module.eval()
+        with torch.no_grad():
+            together = module(values, codes, mask)
+            alone = module(*(None if t is None else t[:1] for t in (values, codes, mask)))
+        assert torch.isfinite(together).all(), f"features are not finite at {numbers}"
+        assert torch.allclose(together[:1], alone, atol=1e-4), "a row's features depend on the other rows"
+
+
+def random_inputs(view: View, rows: int, seed: int = 0):  # type: ignore[no-untyped-def]
+    """Torch (values, codes, mask) for a view, a missing number among them."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(rows, *view.shape, generator=generator)
+    if values.numel() and "columns" in view.kinds:
+        values.view(rows, -1)[0, 0] = float("nan")
+    codes = None
+    if view.cardinalities:
+        codes = torch.stack([torch.randint(c, (rows,), generator=generator) for c in view.cardinalities], 1)
+    ragged = [a.size for a in view.axes if a.ragged]
+    mask = None
+    if ragged:
+        lengths = torch.randint(1, ragged[0] + 1, (rows, 1), generator=generator)
+        mask = torch.arange(ragged[0]) < lengths
+    return values, codes, mask
+
+
+def check_loss(loss: Loss, width: int, target: np.ndarray) -> None:
+    """A loss is finite, one a row, and has a gradient."""
+    import torch
+
+    raw = torch.randn(len(target), width, requires_grad=True)
+    found = loss(raw, torch.as_tensor(target))
+    assert found.shape == (len(target),), f"{loss.name} gives {tuple(found.shape)} for {len(target)} rows"
+    found.mean().backward()
+    assert raw.grad is not None and torch.isfinite(raw.grad).all(), f"{loss.name} has no finite gradient"
+
+
+def check_learner(learner: Learner, config: Config, dataset: Dataset, transform: Transform, aim: Aim) -> None:
+    """A learner gives one model a fold, the same again for the same seed, and reads back what it saved."""
+    folds = [dataset.fold(i, transform) for i in range(len(dataset.folds))]
+    assert learner.accepts(folds[0].views, aim.output), f"{learner.name} does not accept {folds[0].views}"
+    fitted, again = (next(iter(learner.fit([config], folds, aim, Rung(0.3, seed=3), [None]))) for _ in range(2))
+    assert len(fitted.models) == len(folds), "one model a fold"
+    for fold, model, twin in zip(folds, fitted.models, again.models):
+        prediction = model.predict(fold.valid)
+        assert len(prediction) == rows_of(fold.valid) and np.isfinite(prediction).all(), (
+            "a prediction is missing or not finite"
+        )
+        assert np.allclose(prediction, twin.predict(fold.valid), atol=1e-6), "the same seed gives another model"
+        first = {
+            k: Tensor(*(None if p is None else p[:1] for p in (t.values, t.codes, t.mask)))
+            for k, t in fold.valid.items()
+        }
+        assert np.allclose(model.predict(first), prediction[:1], atol=1e-5), "a row's prediction depends on its batch"
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder))
+            kept = {f.suffix for f in Path(folder).rglob("*")}
+            assert not kept & {".pkl", ".pickle", ".pt", ".joblib"}, f"something was pickled: {kept}"
+            revived: Tensors = fold.valid
+            assert np.allclose(learner.load(Path(folder), aim).predict(revived), prediction, atol=1e-6), (
+                "it predicts otherwise once read back"
+            )
+
+
+def _equal(a, b) -> bool:  # type: ignore[no-untyped-def]
+    if hasattr(a, "offsets"):
+        return np.array_equal(a.offsets, b.offsets) and np.array_equal(a.values, b.values, equal_nan=True)
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

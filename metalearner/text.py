@@ -1,0 +1,248 @@
+"""How a run, a description, a base and a plugin list read in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from .plugins import Plugin
+from .records import Scorecard
+
+if TYPE_CHECKING:
+    from .result import Run
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+class Narrator:
+    """Prints a run's events as they come, stage by stage."""
+
+    def __init__(self, out: IO[str], quiet: bool = False) -> None:
+        self.out, self.quiet = out, quiet
+        self.scores: list[float] = []
+        self.best: float | None = None
+        self.metric = ""
+        self.descending = False
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Print what an event says, if it says anything."""
+        lines = getattr(self, f"_{event['stage']}", lambda e: [])(event)
+        if not self.quiet:
+            for line in lines:
+                print(line, file=self.out, flush=True)
+
+    def _formulate(self, e: Mapping[str, Any]) -> list[str]:
+        task = e["task"]
+        self.metric = task["metric"]
+        goal = f" · goal {task['goal']:g}" if task["goal"] is not None else ""
+        return [_line("1 formulate", f"{task['target']} · {task['output']} · {self.metric}{goal}"),
+                *[_line("", r) for r in task["reasons"]]]  # fmt: skip
+
+    def _prepare(self, e: Mapping[str, Any]) -> list[str]:
+        kinds = ", ".join(f"{n} {k}" for k, n in e["kinds"].items())
+        folds = f"{e['folds']} folds" if e["folds"] > 1 else "one part held out"
+        apart = f", {e['apart']} rows apart for intervals" if e["apart"] else ""
+        lines = [_line("2 prepare", f"{e['card']['rows']:,} rows · columns: {kinds}"),
+                 _line("", f"{e['rows']:,} to learn from in {folds}{apart} · {e['sealed']:,} sealed")]  # fmt: skip
+        return lines + [
+            _line("", f"! {f['what']}" + (f": {f['done']}" if f["done"] else "")) for f in e["findings"][:8]
+        ]
+
+    def _propose(self, e: Mapping[str, Any]) -> list[str]:
+        return [_line("3 propose" if i == 0 else "", line) for i, line in enumerate(prior_lines(e))]
+
+    def _search(self, e: Mapping[str, Any]) -> list[str]:
+        trial = e["trial"]
+        clock = _clock(e["at"])
+        name = trial["proposal"]["family"]
+        if trial["outcome"] != "ok":
+            return [_line("4 search", f"{clock} {name}: {trial['outcome']} ({trial['error'][:80]})")]
+        score, skill = trial["score"], trial["skill"]
+        self.scores.append(skill)
+        better = self.best is None or skill > self.best
+        self.best = max(skill, self.best) if self.best is not None else skill
+        mark = " best so far" if better else ""
+        left = f", {max(0, e['left']):.0f} s left" if e.get("left") is not None else ""
+        return [
+            _line(
+                "4 search",
+                f"{clock} {name} {_n(score)} in {trial['seconds']:.1f} s ({trial['proposal']['arm']}){mark}{left}",
+            )
+        ]
+
+    def _train(self, e: Mapping[str, Any]) -> list[str]:
+        parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
+        return [_line("", f"{len(self.scores)} models  {sparkline(self.scores)}"),
+                _line("  train", f"ensemble: {parts} · out of fold {_n(e['score'])}")]  # fmt: skip
+
+    def _evaluate(self, e: Mapping[str, Any]) -> list[str]:
+        lines = scorecard_lines(Scorecard.from_json(e["scorecard"]))
+        return [_line("  evaluate" if i == 0 else "", line) for i, line in enumerate(lines)]
+
+    def _deploy(self, e: Mapping[str, Any]) -> list[str]:
+        portable = f" · {e['portable']}" if e["portable"] else ""
+        return [_line("5 deploy", f"{e['bundle']} · {e['bytes'] / 1e6:.1f} MB{portable}"),
+                _line("6 monitor", "reference stored")]  # fmt: skip
+
+    def _learned(self, e: Mapping[str, Any]) -> list[str]:
+        refused = f", {len(e['refused'])} refused ({e['refused'][0]})" if e["refused"] else ""
+        return [
+            _line(
+                "learned", f"{e['records']} records added to your knowledge base{refused} · {e['seconds']:.1f} s in all"
+            )
+        ]
+
+
+def summary(run: Run) -> str:
+    """Leaderboard, score, why, where, and what to type next."""
+    lines = ["", f"leaderboard ({run.task.metric}, out of fold)"]
+    board = run.leaderboard().head(8)
+    for row in board.to_dict("records"):
+        weight = f"{row['weight']:.0%} of the ensemble" if row["weight"] else ""
+        score = _n(row["score"]) if row["score"] == row["score"] and row["score"] is not None else row["outcome"]
+        lines.append(f"  {row['family']:<22} {score:>8}  {row['seconds']:>6.1f} s  {row['arm']:<10} {weight}")
+    lines += ["", *scorecard_lines(run.scorecard)]
+    winner = run.ranked[0].proposal
+    lines += [
+        "",
+        f"why {winner.family}: {run.prior.reasons.get(winner.family, 'no prior reason')}",
+        f"  {winner.reason}",
+    ]
+    bundle = run.folder / "bundle"
+    lines += ["", f"bundle: {bundle}", f"next:   metalearner serve {bundle}",
+              f"        metalearner predict {bundle} ROWS --out predictions.csv"]  # fmt: skip
+    return "\n".join(lines)
+
+
+def scorecard_lines(card: Scorecard) -> list[str]:
+    """Score with interval beside the naive baseline, other metrics, and the diagnosis of a missed goal."""
+    others = " · ".join(f"{k} {_n(v)}" for k, v in card.others.items() if v is not None)
+    lines = [
+        f"{card.metric} {_n(card.value)} [{_n(card.low)}, {_n(card.high)}] on {card.rows:,} rows ({card.split})"
+        f" · naive baseline {_n(card.baseline)}"
+    ]
+    lines += [others] if others else []
+    if card.goal_met is not None:
+        lines.append(f"goal {card.goal:g} {'met' if card.goal_met else 'MISSED'}")
+    return lines + [f"  {d}" for d in card.diagnosis]
+
+
+def prior_lines(e: Mapping[str, Any]) -> list[str]:
+    """Neighbours, odds with reasons, forecast."""
+    near = e["neighbours"]
+    if near:
+        shown = ", ".join(f"{n['name']} {n['weight']:.2f} ({n['best_family']} won)" for n in near[:4])
+        more = f" and {len(near) - 4} more" if len(near) > 4 else ""
+        lines = [f"nearest: {shown}{more} · none of these {e['nothing_like_it']:.0%}"]
+    else:
+        lines = ["nearest: none, no past run is used"]
+    odds = sorted(e["odds"].items(), key=lambda item: -item[1])
+    lines.append("odds: " + ", ".join(f"{name} {share:.0%}" for name, share in odds[:6]))
+    if odds and near:
+        lines.append(f"because {e['reasons'].get(odds[0][0], '')}")
+    forecast = e["forecast"]
+    if forecast["value"] is not None:
+        lines.append(
+            f"forecast: {forecast['metric']} {_n(forecast['value'])} [{_n(forecast['low'])}, {_n(forecast['high'])}]"
+        )
+    else:
+        lines.append(f"forecast: none ({forecast['reason']})")
+    return lines
+
+
+def proposal_lines(look: Mapping[str, Any]) -> list[str]:
+    """What `metalearner propose` prints."""
+    task = look["task"]
+    lines = [
+        f"{look['name']}: {task['target']} · {task['output']} · {task['metric']}",
+        *prior_lines(look),
+        "",
+        "first to try:",
+    ]
+    for p in look["proposals"]:
+        seconds = f", about {p['expected_seconds']:.1f} s" if p["expected_seconds"] else ""
+        lines.append(f"  {p['family']:<22} {p['reason']}{seconds}")
+    lines += ["", "why:"] + [
+        f"  {reason}" for _, reason in sorted(look["reasons"].items(), key=lambda i: -look["odds"][i[0]])[:5]
+    ]
+    return lines
+
+
+def description_lines(look: Mapping[str, Any]) -> list[str]:
+    """What `metalearner describe` prints."""
+    from .describe import explain
+    from .records import Description
+
+    lines = [f"{look['name']}: {look['rows']:,} rows"]
+    for name, view in look["views"].items():
+        axes = " x ".join(f"{a['kind']} {a['size']}" for a in view["axes"])
+        codes = f" · {len(view['cardinalities'])} categories" if view["cardinalities"] else ""
+        lines.append(f"view {name}: {axes} · {view['channels']} channels{codes}")
+    for name, value, unit, sentence in explain(Description.from_json(look["description"])):
+        shown = "-" if value is None else f"{value:.4g}"
+        lines.append(f"  {name:<34} {shown:>10} {unit:<10} {sentence}")
+    return lines
+
+
+def stats_lines(found: Mapping[str, Any]) -> list[str]:
+    """What `metalearner kb stats` prints: one line a figure, nested ones indented."""
+    lines = []
+    for key, value in found.items():
+        if isinstance(value, Mapping):
+            lines.append(f"{key}:")
+            lines += [f"  {k:<24} {_plain(v)}" for k, v in value.items()]
+        else:
+            lines.append(f"{key:<26} {_plain(value)}")
+    return lines
+
+
+def verification_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line a record that was run again."""
+    lines = []
+    for r in found:
+        verdict = "agrees" if r["agrees"] else "DIFFERS"
+        lines.append(
+            f"{verdict:<8} {r['dataset']:<24} {r['family']:<20} {_n(r['recorded'])} then, {_n(r['again'])} now"
+        )
+    agreeing = sum(r["agrees"] for r in found)
+    return [*lines, f"{agreeing} of {len(found)} records agree"]
+
+
+def plugin_lines(found: Iterable[Plugin]) -> list[str]:
+    """One block a plugin: what it brings, or why it failed."""
+    lines = []
+    for p in found:
+        lines.append(f"{p.name} {p.version} ({p.distribution})" + (f"  FAILED: {p.failure}" if p.failure else ""))
+        lines += [f"  {kind:<12} {', '.join(names)}" for kind, names in p.brings.items()]
+    return lines
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The best so far, trial by trial, as bars.
+
+    >>> sparkline([0.0, 0.5, 1.0])
+    '▁▅█'
+    """
+    best, bars = [], ""
+    for v in values:
+        best.append(max([v, *best[-1:]]))
+    low, high = (min(best), max(best)) if best else (0.0, 0.0)
+    for v in best[:: max(1, len(best) // 30)]:
+        bars += BARS[round((v - low) / (high - low) * (len(BARS) - 1)) if high > low else 0]
+    return bars
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label:<12} {text}"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _n(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

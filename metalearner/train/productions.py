@@ -1,0 +1,44 @@
+"""The productions the core brings: the root of networks and the recipe that trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..kinds import Choice, Float, Int, Name, Production, Range
+from .optimisers import OPTIMISERS
+
+
+class NetRoot(Production):
+    """Net -> Encoder+ Recipe; the head comes from the task's output."""
+
+    name = "net"
+    symbol = "learner"
+    parts = {"encoder": "encoder", "recipe": "recipe"}
+
+
+class Gradient(Production):
+    """The recipe of the one training loop.
+
+    `optimiser` and `loss` are names from the registry, plugins' included; "auto" is the output's own loss.
+    """
+
+    name = "gradient"
+    symbol = "recipe"
+
+    def space(self) -> Mapping[str, Range]:
+        """Learning rate and weight decay are AdamW's; epochs are the longest a fit may take."""
+        return {
+            "optimiser": Name("optimisers", tuple(o.name for o in OPTIMISERS)),
+            "loss": Name("losses", ("auto",)),
+            "lr": Float(1e-5, 0.1, 1e-3, log=True),
+            "weight_decay": Float(1e-6, 0.3, 1e-2, log=True),
+            "batch_size": Int(16, 512, 64, log=True),
+            "epochs": Int(1, 300, 60, log=True),
+            "schedule": Choice(("cosine", "one-cycle", "constant")),
+            "warmup": Float(0.0, 0.2, 0.05),
+            "label_smoothing": Float(0.0, 0.2, 0.0),
+            "patience": Int(3, 60, 12, log=True),
+        }
+
+
+PRODUCTIONS = [NetRoot(), Gradient()]

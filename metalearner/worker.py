@@ -1,0 +1,44 @@
+"""A worker process begins here: it loads the plugins, waits for the data, and fits what it is handed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import plugins
+from .dataset import Dataset
+from .kinds import Aim, Job
+from .records import Trial
+from .train.objective import Objective
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Called once in each worker. `folder` is the run's; its data may still be on their way."""
+
+    folder: Path
+    began: float
+
+    def __call__(self) -> Callable[[Job], Trial]:
+        """Import what is heavy while the data are being prepared, then open them."""
+        registry = plugins.load()
+        import torch
+
+        torch.set_num_threads(1)
+        parent = os.getppid()
+        while not (self.folder / "data" / "dataset.json").exists():
+            if os.getppid() != parent:
+                raise SystemExit(0)
+            time.sleep(0.02)
+        dataset = Dataset.open(self.folder / "data")
+        aim = Aim(
+            registry.get("outputs", dataset.task.output),
+            dataset.state,
+            registry.get("metrics", dataset.task.metric),
+            registry,
+        )
+        transform = registry.get("transforms", registry.get("modalities", dataset.task.modality).transform)
+        return Objective(dataset, transform, aim, self.folder / "trials", self.began)

@@ -1,0 +1,1 @@
+"""The torch modules of the catalogue, an idea a file. Imported only when a network is built."""

@@ -1,0 +1,207 @@
+"""Sets of WAV recordings: class folders, flat files that begin with their label, or a CSV of paths."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metalearner.arrays import Ragged
+from metalearner.errors import DataError
+
+from . import logmel, wave
+from .labels import kind_of_texts
+from .layout import common_length
+from .samples import LABEL_NAMES, Samples
+
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+PREFIX = re.compile(r"([^_]+)_.")
+BROKEN = 0.05  # share of unreadable recordings that is skipped
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The recordings of a source in order, each with its name and label."""
+
+    where: str
+    files: tuple[Path, ...]
+    names: tuple[str, ...]
+    labels: np.ndarray | None
+    label_name: str = "label"
+    label_kind: str = "category"
+    about: dict[str, Any] = field(default_factory=dict)
+    why: str = ""  # why there are no labels
+
+
+def listing(path: Path, path_column: str = "", label_column: str = "") -> Listing | None:
+    """The recordings of a folder, a CSV or a single file; None when it holds none."""
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix.lower() == ".wav":
+        return Listing(path.name, (path,), (path.name,), None, why="a single recording has none")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _table(path, path_column, label_column)
+    return None
+
+
+def _folder(path: Path) -> Listing | None:
+    root, about = path, dict[str, Any]()
+    while not _wavs(root, deep=False) and len(inside := _folders(root)) == 1:
+        root = inside[0]
+    inside = _folders(root)
+    if inside and {p.name.lower() for p in inside} <= PARTS and not _wavs(root, deep=False):
+        train = next((p for p in inside if p.name.lower().startswith("train")), inside[0])
+        test = next((p.name for p in inside if p.name.lower().startswith("test") and p != train), "")
+        # the test part as a path from the folder that was given
+        about = {"part": train.name} | ({"test_file": (root / test).relative_to(path).as_posix()} if test else {})
+        root = train
+    files = _wavs(root, deep=True)
+    if not files:
+        return None
+    names = tuple(f.relative_to(root).as_posix() for f in files)
+    folders = [name.partition("/")[0] if "/" in name else "" for name in names]
+    prefixes = [m[1] if (m := PREFIX.match(f.stem)) else "" for f in files]
+    if all(folders):
+        labels, why = folders, ""
+    elif any(folders):
+        odd = names[folders.index("")]
+        labels, why = [], f"{odd} lies beside the class folders"
+    else:
+        fits = all(prefixes) and 2 <= len(set(prefixes)) <= 100
+        labels, why = (
+            prefixes if fits else [],
+            "" if fits else "no class folders, and names that do not begin with a label",
+        )
+    return Listing(
+        root.name, tuple(files), names, np.array(labels, dtype=str) if labels else None, about=about, why=why
+    )
+
+
+def _wavs(folder: Path, deep: bool) -> list[Path]:
+    found = folder.rglob("*") if deep else folder.iterdir()
+    wavs = [p for p in found if p.suffix.lower() == ".wav" and not p.name.startswith(".")]
+    return sorted(wavs, key=lambda p: p.relative_to(folder).as_posix())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def _table(path: Path, path_column: str, label_column: str) -> Listing | None:
+    """A CSV with a column of paths to recordings, relative to where it lies."""
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter=separator)
+            head = next(rows, [])
+            first = [row for row, _ in zip(rows, range(50))]
+            column = path_column or next((c for i, c in enumerate(head) if _paths(path, first, i)), "")
+            if not column:
+                return None
+            body = first + list(rows)
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    if column not in head:
+        raise DataError(
+            f"{path.name} has no column '{column}'.", f"It has {', '.join(head)}.", "It holds the paths to recordings."
+        )
+    odd = next((i for i, row in enumerate(body) if row and len(row) != len(head)), None)
+    if odd is not None:
+        raise DataError(
+            f"{path.name}, row {odd + 2}: {len(body[odd])} cells under {len(head)} names.", "Rows are of equal length."
+        )
+    body = [row for row in body if row]
+    texts = tuple(row[head.index(column)] for row in body)
+    others = [c for c in head if c != column]
+    label = label_column or next((c for n in LABEL_NAMES for c in others if c.lower() == n), "")
+    label = label or (others[0] if len(others) == 1 else "")
+    labels = np.array([row[head.index(label)].strip() for row in body], dtype=str) if label in head else None
+    why = (
+        ""
+        if labels is not None
+        else f"which of {', '.join(others)} is the label?"
+        if others
+        else "no column beside the paths"
+    )
+    files = tuple(path.parent / t for t in texts)
+    kind = "category" if labels is None else kind_of_texts(labels.tolist())
+    return Listing(path.name, files, texts, labels, label or "label", kind, {"path_column": column}, why)
+
+
+def _paths(path: Path, rows: list[list[str]], column: int) -> bool:
+    cells = [row[column] for row in rows if len(row) > column]
+    good = [c for c in cells if c.lower().endswith(".wav") and (path.parent / c).is_file()]
+    return len(cells) > 0 and len(good) >= 0.95 * len(cells)
+
+
+def headers(found: Listing, skipping: bool) -> tuple[list[int], list[wave.Header], list[str]]:
+    """Rows that can be read with their headers, and what is wrong with the others.
+
+    Raises DataError when over 5 % cannot be read, or, unless `skipping`, any.
+    """
+    rows, heads, broken = [], [], []
+    for i, file in enumerate(found.files):
+        try:
+            with file.open("rb") as opened:
+                heads.append(wave.header(opened))
+            rows.append(i)
+        except wave.Unreadable as reason:
+            broken.append(f"{found.names[i]}: {reason}")
+        except OSError as reason:
+            broken.append(f"{found.names[i]}: {reason.strerror or reason}")
+    if broken and not skipping:
+        raise DataError(
+            f"The recording {broken[0]}.", "Each row to predict needs a recording.", "Repair it or leave it out."
+        )
+    if len(broken) > BROKEN * len(found.files) or not rows:
+        raise DataError(
+            f"{len(broken)} of {len(found.files)} recordings in {found.where} cannot be read: {broken[0]}.",
+            f"At most {BROKEN:.0%} are skipped.",
+            "Repair or remove them.",
+        )
+    return rows, heads, broken
+
+
+def measure(found: Listing) -> tuple[list[int], dict[str, Any], str]:
+    """Readable rows, schema options of their spectrograms, and a note for people."""
+    rows, heads, broken = headers(found, skipping=True)
+    rate = Counter(h.rate for h in heads).most_common(1)[0][0]
+    lengths = np.array([h.frames * rate / h.rate for h in heads])
+    options: dict[str, Any] = dict(logmel.choose(rate, float(np.median(lengths))))
+    counts = np.array([logmel.frames(length, options) for length in lengths])
+    notes = [f"log-mel spectrograms of {options['bands']} bands from recordings at {rate} Hz"]
+    if resampled := sum(h.rate != rate for h in heads):
+        notes.append(f"{resampled} of another rate are resampled")
+    if cut := int((counts > logmel.CAP).sum()):
+        seconds = logmel.CAP * options["hop"] / rate
+        notes.append(f"{cut} are longer than {seconds:.1f} s, of these the beginning is used")
+    if "part" in found.about:
+        notes.append(f"of the parts of the folder '{found.about['part']}' is read")
+    if broken:
+        options["skipped"] = len(broken)
+        notes.append(f"the first unreadable recording is {broken[0]}")
+    size = common_length(np.minimum(counts, logmel.CAP))
+    options |= {"ragged": True, "channels": options["bands"], "axes": [{"kind": "time", "size": size}], "pool": 1}
+    return rows, options | found.about, "; ".join(notes)
+
+
+def read(found: Listing, options: Mapping[str, Any], skipping: bool) -> Iterator[Samples]:
+    """Spectrograms in chunks, in order."""
+    rows, heads, _ = headers(found, skipping)
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        spectra = [_spectrum(found.files[i], head, options) for i, head in zip(part, heads[start : start + CHUNK])]
+        yield Samples(Ragged.pack(spectra), None if found.labels is None else found.labels[part])
+
+
+def _spectrum(file: Path, head: wave.Header, options: Mapping[str, Any]) -> np.ndarray:
+    with file.open("rb") as opened:
+        samples = wave.samples(opened, head, logmel.samples_needed(head.rate, options))
+    return logmel.log_mel(logmel.resample(samples, head.rate, options["rate"]), options)

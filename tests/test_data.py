@@ -1,0 +1,77 @@
+"""Data preparation: splits that keep groups whole and strata balanced, and a test that opens once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metalearner.arrays import Fields, Ragged
+from metalearner.data import Sealed
+from metalearner.data.fingerprint import data_hash, row_hashes
+from metalearner.data.prepare import _folds, deal
+from metalearner.dataset import Dataset
+from metalearner.errors import RunError
+from metalearner.records import Column, DatasetCard, Schema, Task
+
+
+@given(st.integers(20, 300), st.integers(1, 5), st.integers(0, 1000))
+def test_groups_are_never_torn_apart(n, strata, seed):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, n // 2 + 1, n)
+    parts = deal(rng.integers(0, strata, n), groups, [0.8, 0.2], rng)
+    for g in np.unique(groups):
+        assert len(set(parts[groups == g])) == 1
+
+
+def test_every_stratum_is_in_every_fold():
+    rng = np.random.default_rng(0)
+    strata = np.repeat([0, 1, 2], [150, 40, 10])
+    folds, apart = _folds(Fields({"x": np.zeros(200)}), strata, np.arange(200), rng)
+    assert len(folds) == 5 and not len(apart)
+    assert sorted(np.concatenate([v for _, v in folds])) == list(range(200))
+    for train, valid in folds:
+        assert not set(train) & set(valid) and set(strata[valid]) == {0, 1, 2}
+
+
+def test_rows_are_kept_apart_once_there_are_enough():
+    rng = np.random.default_rng(0)
+    folds, apart = _folds(Fields({"x": np.zeros((2000, 50))}), np.zeros(2000, int), np.arange(2000), rng)
+    inside = set(np.concatenate([np.concatenate(f) for f in folds]))
+    assert len(apart) == 200 and not inside & set(apart)
+
+
+def test_hashes_know_equal_rows_whatever_their_order():
+    fields = Fields({"a": np.array([1.0, 2.0, 1.0]), "b": np.array(["x", "y", "x"])})
+    hashes = row_hashes(fields)
+    assert hashes[0] == hashes[2] != hashes[1]
+    assert data_hash(hashes) == data_hash(row_hashes(fields.take(np.array([1, 2, 0]))))
+
+
+def test_hashes_of_arrays_and_ragged_samples():
+    ragged = Ragged.pack([np.ones((3, 1)), np.ones((4, 1)), np.ones((3, 1))])
+    hashes = row_hashes(Fields({"s": ragged, "i": np.zeros((3, 2, 2))}))
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_the_sealed_test_opens_once(tmp_path):
+    sealed = Sealed.close(tmp_path, Fields({"x": np.arange(3.0)}), np.arange(3))
+    fields, target = sealed.open()
+    assert list(fields["x"]) == [0, 1, 2] and list(target) == [0, 1, 2]
+    with pytest.raises(RunError, match="opened before"):
+        sealed.open()
+
+
+def test_a_dataset_survives_its_folder(tmp_path):
+    ragged = Ragged.pack([np.ones((i + 1, 2), np.float32) for i in range(4)])
+    fields = Fields({"x": np.arange(4.0), "c": np.array(["a", "", "b", "a"]), "s": ragged})
+    schema = Schema("tabular", "x", 4, (Column("x", "number"), Column("c", "category", levels=("a", "b"))))
+    dataset = Dataset(DatasetCard("n", "g", "tabular", 4, "h"), Task("", "tabular", "y", "regression", "r2"), schema,
+                      {"mean": 0.0}, fields, np.arange(4.0), ((np.array([0, 1]), np.array([2])),), np.array([3]))  # fmt: skip
+    dataset.save(tmp_path)
+    again = Dataset.open(tmp_path)
+    assert again.card == dataset.card and again.schema == schema and again.task == dataset.task
+    assert list(again.fields["c"]) == ["a", "", "b", "a"]
+    assert np.array_equal(again.fields["s"][2], ragged[2])
+    assert np.array_equal(again.folds[0][1], [2]) and list(again.apart) == [3]

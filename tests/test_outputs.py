@@ -1,0 +1,93 @@
+"""Outputs and metrics keep the contract of their kinds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metalearner import testing
+from metalearner.outputs import METRICS, Classification, Regression
+from metalearner.train.losses import LOSSES
+
+RNG = np.random.default_rng(0)
+WORDS = np.array(["a", "b", "c"])[RNG.integers(0, 3, 200)]
+VALUES = RNG.normal(50, 10, 200)
+METRIC = {m.name: m for m in METRICS}
+
+
+def test_classification_keeps_the_contract():
+    testing.check_output(Classification(), WORDS, "category")
+
+
+def test_regression_keeps_the_contract():
+    testing.check_output(Regression(), VALUES, "number")
+
+
+@pytest.mark.parametrize(("output", "target"), [(Classification(), WORDS), (Regression(), VALUES)])
+def test_metrics_keep_the_contract(output, target):
+    state = output.fit(target)
+    encoded = output.encode(state, target)
+    for name in output.metrics:
+        testing.check_metric(METRIC[name], encoded, output.baseline(state, encoded, len(target)), state)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_losses_keep_the_contract(loss):
+    target = RNG.integers(0, 3, 20) if "classification" in loss.outputs else RNG.normal(size=20).astype(np.float32)
+    testing.check_loss(loss, 3 if "classification" in loss.outputs else 1, target)
+
+
+def test_metrics_agree_with_scikit_learn():
+    from sklearn import metrics as reference
+
+    truth = RNG.integers(0, 2, 300)
+    p = RNG.dirichlet([1, 1], 300)
+    state = {"classes": ["no", "yes"], "counts": [1, 1]}
+    said = p.argmax(1)
+    expected = {
+        "accuracy": reference.accuracy_score(truth, said),
+        "balanced-accuracy": reference.balanced_accuracy_score(truth, said),
+        "log-loss": reference.log_loss(truth, p),
+        "auc": reference.roc_auc_score(truth, p[:, 1]),
+        "f1": reference.f1_score(truth, said),
+        "recall": reference.recall_score(truth, said),
+        "precision": reference.precision_score(truth, said),
+    }
+    for name, value in expected.items():
+        assert METRIC[name].score(truth, p, state) == pytest.approx(value), name
+
+
+def test_conformal_sets_and_intervals_cover_what_they_promise():
+    rng = np.random.default_rng(1)
+    output, state = Classification(), {"classes": ["a", "b", "c"], "counts": [1, 1, 1]}
+    p = rng.dirichlet([1, 1, 1], 4000)
+    truth = np.array([rng.choice(3, p=row) for row in p])
+    conformal = output.conform(state, p[:2000], truth[:2000], 0.9)
+    sets = output.regions(conformal, state, p[2000:])
+    covered = np.mean([state["classes"][t] in s for t, s in zip(truth[2000:], sets)])
+    assert 0.87 < covered < 0.93
+
+    output, state = Regression(), {"mean": 0.0, "scale": 2.0}
+    y = rng.normal(size=4000)
+    conformal = output.conform(state, np.zeros((2000, 1)), y[:2000], 0.9)
+    bounds = np.array(output.regions(conformal, state, np.zeros((2000, 1))))
+    covered = np.mean((y[2000:] * 2 >= bounds[:, 0]) & (y[2000:] * 2 <= bounds[:, 1]))
+    assert 0.87 < covered < 0.93
+
+
+def test_calibration_mends_overconfidence():
+    rng = np.random.default_rng(2)
+    output, state = Classification(), {"classes": ["a", "b"], "counts": [1, 1]}
+    logit = rng.normal(size=2000)
+    truth = (rng.random(2000) < 1 / (1 + np.exp(-logit))).astype(int)
+    sure = 1 / (1 + np.exp(-4 * logit))
+    prediction = np.stack([1 - sure, sure], 1)
+    calibration = output.calibrate(state, prediction, truth)
+    assert calibration["temperature"] == pytest.approx(4, rel=0.25)
+    better = output.calibrated(calibration, prediction)
+    assert METRIC["log-loss"].score(truth, better, state) < METRIC["log-loss"].score(truth, prediction, state)
+
+
+def test_numbers_that_are_classes_are_written_as_people_would():
+    state = Classification().fit(np.array([0.0, 1.0, 1.0]))
+    assert state["classes"] == ["0", "1"]

@@ -1,0 +1,81 @@
+"""Loading: a broken plugin never takes the others down, and is named with its reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from metalearner import plugins
+from metalearner.errors import PluginError
+from metalearner.hookspecs import hookimpl
+from metalearner.outputs import Regression
+
+
+def module(name, **hooks):
+    made = ModuleType(name)
+    for hook, function in hooks.items():
+        setattr(made, hook, hookimpl(function))
+    return made
+
+
+def failure(*modules, name):
+    found = {p.name: p for p in plugins.load(extra=modules, only=[]).plugins}
+    return found[name].failure
+
+
+def test_everything_installed_loads(registry):
+    assert {p.name: p.failure for p in registry.plugins if p.failure} == {}
+    assert {"tabular", "image", "signal"} <= set(registry.modalities)
+    assert {"classification", "regression"} <= set(registry.outputs)
+
+
+def test_a_misspelt_hook_is_named_with_the_right_one():
+    assert "did you mean 'register_families'" in failure(module("odd", register_familys=list), name="odd").lower()
+
+
+def test_a_taken_name_is_refused_and_the_owner_named():
+    message = failure(module("thief", register_outputs=lambda: [Regression()]), name="thief")
+    assert "'regression'" in message and "'metalearner'" in message
+
+
+def test_a_plugin_that_raises_is_listed_and_the_rest_works():
+    def broken():
+        raise ImportError("no module named soundcard")
+
+    registry = plugins.load(extra=[module("loud", register_modalities=broken)], only=[])
+    assert "no module named soundcard" in {p.name: p for p in registry.plugins}["loud"].failure
+    assert "regression" in registry.outputs
+
+
+@pytest.mark.parametrize(("result", "said"), [(None, "NoneType"), ([1], "int")])
+def test_wrong_types_are_refused(result, said):
+    def hook():
+        return result
+
+    assert said in failure(module("wrong", register_metrics=hook), name="wrong")
+
+
+def test_one_broken_plugin_file_leaves_the_rest(tmp_path, monkeypatch):
+    (tmp_path / "bad.py").write_text("import nothing_like_this")
+    monkeypatch.setenv("METALEARNER_PLUGIN_PATH", str(tmp_path))
+    registry = plugins.load()
+    assert "nothing_like_this" in {p.name: p for p in registry.plugins}["bad"].failure
+    assert "tabular" in registry.modalities
+
+
+def test_plugins_can_be_isolated(monkeypatch):
+    monkeypatch.setenv("METALEARNER_PLUGINS", "modality-tabular")
+    assert {p.name for p in plugins.load().plugins} == {"builtins", "modality-tabular"}
+
+
+def test_unknown_names_say_what_is_known(registry):
+    with pytest.raises(PluginError, match="Did you mean 'regression'"):
+        registry.get("outputs", "regresion")
+
+
+def test_listing_plugins_imports_no_torch():
+    code = "import sys; from metalearner import plugins; plugins.load(); print('torch' in sys.modules, 'lightgbm' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]

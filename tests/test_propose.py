@@ -1,0 +1,331 @@
+"""Propose: odds with reasons, forecast, portfolio, on hand-made pasts whose answers are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from metalearner.errors import RunError
+from metalearner.kinds import Family
+from metalearner.outputs.metrics import Accuracy, Rmse
+from metalearner.propose import Portfolio, propose
+from metalearner.propose.forecast import quantiles
+from metalearner.propose.odds import FLOOR, odds
+from metalearner.propose.regret import CEILING, pasts, weighted_quantile
+from metalearner.records import Config, Experience, Neighbour, Proposal, Recall, Task, Trial
+
+TASK = Task("predict the label", "tabular", "label", "classification", "accuracy")
+LINEAR, TREES, MLP, CNN = (Config(name, {"x": 1.0}) for name in ("linear", "trees", "mlp", "cnn"))
+Row = Sequence[tuple[Config, float | None]]  # None: it failed there
+
+
+def family(*presets: Config, level: int = 1, tags: tuple[str, ...] = ()) -> Family:
+    return Family(presets[0].production, "", presets, lambda views: True, level, tags)
+
+
+FAMILIES = {c.production: family(c) for c in (LINEAR, TREES, MLP, CNN)}
+
+
+def experience(dataset: str, config: Config, skill: float | None, seconds: float) -> Experience:
+    return Experience(
+        dataset=dataset, data_hash="hash", task={"output": "classification", "metric": "accuracy"}, config=config,
+        family=config.production, seed=0, rung=1.0, outcome="crash" if skill is None else "ok", metric="accuracy",
+        score=skill, baseline=0.0, skill=skill, seconds=seconds, facts={"rows": 100},
+    )  # fmt: skip
+
+
+def remembered(rows: Mapping[str, Row], doubt: float = 0.1, seconds: Mapping[str, float] | None = None) -> Recall:
+    """Equally near neighbours by name with what was tried there; seconds by production."""
+    neighbours, experiences = [], {}
+    for name, row in rows.items():
+        skill, best = max((s, c.production) for c, s in row if s is not None)
+        neighbours.append(Neighbour(name, name, name, (1 - doubt) / len(rows), 1.0, best, skill))
+        experiences[name] = tuple(experience(name, c, s, (seconds or {}).get(c.production, 1.0)) for c, s in row)
+    return Recall(tuple(neighbours), doubt, experiences)
+
+
+def without(recall: Recall, name: str) -> Recall:
+    kept = tuple(n for n in recall.neighbours if n.dataset != name)
+    return Recall(kept, recall.nothing_like_it, {d: e for d, e in recall.experiences.items() if d != name})
+
+
+def trial(config: Config, number: int, outcome: str = "ok", seconds: float = 1.0) -> Trial:
+    score = 0.5 if outcome == "ok" else None
+    return Trial(number, Proposal(config, config.production, "portfolio"), outcome, 0, 1.0, score, score, seconds, 1.0)
+
+
+def portfolio(recall: Recall, families: Mapping[str, Family] = FAMILIES, rows: int | None = 100) -> Portfolio:
+    return Portfolio(recall, propose(TASK, recall, families, Accuracy(), 0.5, rows), families, rows)
+
+
+def order(proposals: Sequence[Proposal]) -> list[str]:
+    return [p.config.production for p in proposals]
+
+
+# Regrets: on a  linear 0, trees .4, mlp and cnn 1.6; on b  mlp 0, trees .4, linear and cnn 1.6.
+TWO = {
+    "a": [(LINEAR, 0.9), (TREES, 0.8), (MLP, 0.5), (CNN, 0.5)],
+    "b": [(LINEAR, 0.5), (TREES, 0.8), (MLP, 0.9), (CNN, 0.5)],
+}
+
+
+# -- regret ------------------------------------------------------------------------------------------
+
+
+def test_regret_is_measured_between_best_and_median_and_failures_are_at_the_ceiling() -> None:
+    past = pasts(remembered({"a": [*TWO["a"], (Config("rocket"), None)]}))[0]
+    found = {past.family[c]: r for c, r in past.regret.items()}
+    assert found == pytest.approx({"linear": 0.0, "trees": 0.4, "mlp": 1.6, "cnn": 1.6, "rocket": CEILING})
+    assert past.imputed("trees") == pytest.approx(0.4)
+    assert past.imputed("unheard-of") == CEILING
+
+
+def test_seeds_are_averaged_and_partial_fits_left_out() -> None:
+    lucky = [experience("a", LINEAR, s, 1.0) for s in (0.9, 0.5)]
+    partial = replace(experience("a", TREES, 1.0, 1.0), rung=0.1)
+    recall = Recall((Neighbour("a", "a", "a", 0.9, 1.0, "", None),), 0.1, {"a": (*lucky, partial)})
+    past = pasts(recall)[0]
+    assert list(past.skill.values()) == [pytest.approx(0.7)]
+
+
+def test_equal_configs_have_no_regret() -> None:
+    past = pasts(remembered({"a": [(LINEAR, 1.0), (TREES, 1.0), (MLP, 0.9999)]}))[0]
+    assert max(past.regret.values()) <= 0.02
+
+
+# -- odds --------------------------------------------------------------------------------------------
+
+
+def test_odds_sum_to_one_and_keep_the_floor() -> None:
+    recall = remembered({str(i): [(LINEAR, 0.9), (TREES, 0.1), (MLP, 0.1)] for i in range(9)}, doubt=0.05)
+    prior = propose(TASK, recall, FAMILIES, Accuracy(), 0.5)
+    assert sum(prior.odds.values()) == pytest.approx(1)
+    assert min(prior.odds.values()) >= FLOOR / len(FAMILIES) - 1e-12
+    assert max(prior.odds, key=prior.odds.get) == "linear" and prior.odds["linear"] > 0.85
+    assert prior.odds["cnn"] > FLOOR / len(FAMILIES)  # never tried: more than nothing
+
+
+def test_doubt_moves_odds_towards_uniform() -> None:
+    rows = {"a": [(LINEAR, 0.9), (TREES, 0.1)], "b": [(LINEAR, 0.9), (TREES, 0.2)]}
+    sure, unsure, cold = (
+        propose(TASK, remembered(rows, d), FAMILIES, Accuracy(), 0.5).odds["linear"] for d in (0.05, 0.5, 1.0)
+    )
+    assert sure > unsure > cold > 0.25
+
+
+def test_every_number_of_a_reason_is_read_from_the_odds() -> None:
+    recall = remembered(TWO)
+    found = odds(pasts(recall), recall.nothing_like_it, tuple(FAMILIES))["linear"]
+    assert sum(found.neighbours.values()) + found.anywhere + found.floor == pytest.approx(found.value)
+    assert (found.best, found.of) == (1, 2)
+    assert (
+        f"linear {100 * found.value:.0f} %: best on 1 of 2 neighbours (a {100 * found.neighbours['a']:.0f} %"
+        in found.reason
+    )
+    assert f"{100 * found.anywhere:.0f} % from what wins anywhere" in found.reason
+    assert f"{100 * found.floor:.0f} % from the floor" in found.reason
+
+
+def test_removing_a_neighbour_changes_the_reasons() -> None:
+    recall = remembered(TWO)
+    before, after = (propose(TASK, r, FAMILIES, Accuracy(), 0.5) for r in (recall, without(recall, "b")))
+    assert all(before.reasons[f] != after.reasons[f] for f in ("linear", "trees", "mlp"))
+    assert "best on 1 of 1 neighbour (a" in after.reasons["linear"]
+    assert before.odds["mlp"] > after.odds["mlp"]
+    tried = [{p.family: p.reason for p in portfolio(r).ask(4, [], 60)} for r in (recall, without(recall, "b"))]
+    assert tried[0]["linear"] != tried[1]["linear"]
+
+
+def test_a_group_counts_once_in_what_wins_anywhere() -> None:
+    recall = remembered({"a": TWO["a"], "b": TWO["b"], "b2": TWO["b"], "b3": TWO["b"]}, doubt=1.0)
+    neighbours = tuple(replace(n, group=n.name[0], weight=0.0) for n in recall.neighbours)
+    found = propose(TASK, replace(recall, neighbours=neighbours), FAMILIES, Accuracy(), 0.5).odds
+    assert found["linear"] == pytest.approx(found["mlp"])
+
+
+def test_cold_is_uniform_and_says_so() -> None:
+    prior = propose(TASK, Recall(), FAMILIES, Accuracy(), 0.5)
+    assert set(prior.odds.values()) == {0.25}
+    assert set(prior.reasons.values()) == {"no past runs: uniform"}
+    assert prior.neighbours == () and prior.nothing_like_it == 1.0
+
+
+def test_no_family_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(RunError, match="metalearner plugin list"):
+        propose(TASK, Recall(), {}, Accuracy(), 0.5)
+
+
+# -- forecast ----------------------------------------------------------------------------------------
+
+
+def test_forecast_lies_within_the_metric_and_turns_skill_back() -> None:
+    recall = remembered(
+        {name: [(LINEAR, s), (TREES, s - 0.1)] for name, s in (("a", 0.6), ("b", 0.7), ("c", 0.8))}, 0.05
+    )
+    found = propose(TASK, recall, FAMILIES, Accuracy(), 0.5).forecast
+    assert found.metric == "accuracy" and found.level == 0.8
+    assert 0.5 <= found.low < found.value < found.high <= 1.0
+    assert found.value == pytest.approx(0.5 + 0.7 * 0.5, abs=0.02)
+    assert "3 neighbours" in found.reason and "5 %" in found.reason
+
+
+def test_forecast_of_an_error_metric_has_its_interval_the_right_way_round() -> None:
+    recall = remembered({"a": [(LINEAR, 0.5)], "b": [(LINEAR, 0.6)]})
+    found = propose(TASK, recall, FAMILIES, Rmse(), 10.0).forecast
+    assert 0.0 <= found.low < found.value < found.high <= 10.0
+    assert found.value == pytest.approx(4.5, abs=0.5)
+
+
+def test_doubt_widens_the_forecast() -> None:
+    rows = {"a": [(LINEAR, 0.7)], "b": [(LINEAR, 0.72)]}
+    sure, unsure = (propose(TASK, remembered(rows, d), FAMILIES, Accuracy(), 0.0).forecast for d in (0.05, 0.6))
+    assert unsure.high - unsure.low > 3 * (sure.high - sure.low)
+
+
+def test_forecast_seconds_follow_the_rows_and_cold_has_none() -> None:
+    recall = remembered({"a": [(LINEAR, 0.9), (TREES, 0.5)]}, seconds={"linear": 2.0, "trees": 50.0})
+    assert propose(TASK, recall, FAMILIES, Accuracy(), 0.5, rows=300).forecast.seconds == pytest.approx(6.0)
+    cold = propose(TASK, Recall(), FAMILIES, Accuracy(), 0.5).forecast
+    assert (cold.value, cold.low, cold.high, cold.seconds) == (None,) * 4 and "no past runs" in cold.reason
+    assert propose(TASK, recall, FAMILIES, Accuracy(), math.nan).forecast.value is None
+
+
+def test_skills_of_another_output_are_not_forecast_from() -> None:
+    task = replace(TASK, output="regression", metric="rmse")
+    prior = propose(task, remembered(TWO), FAMILIES, Rmse(), 10.0)
+    assert prior.forecast.value is None and prior.odds["linear"] > FLOOR
+
+
+@pytest.mark.parametrize("doubt", [0.05, 0.5, 1.0])
+def test_quantiles_are_ordered_and_never_above_perfect(doubt: float) -> None:
+    rng = np.random.default_rng(0)
+    for skills in ([0.99, 1.0], [-0.5, 0.2, 0.9], rng.uniform(0, 1, 15).tolist()):
+        low, middle, high = quantiles(np.array(skills), np.ones(len(skills)), doubt)
+        assert min(skills) - 1 <= low <= middle <= high <= 1.0
+
+
+def test_weighted_quantile() -> None:
+    assert weighted_quantile([1, 2, 3], [1, 1, 8], 0.5) == 3
+    assert weighted_quantile([1, 2, 3], [1, 1, 1], 0.0) == 1
+    assert weighted_quantile([5], [1e-12], 0.9) == 5
+
+
+# -- portfolio ---------------------------------------------------------------------------------------
+
+
+def test_greedy_order_on_a_known_matrix() -> None:
+    """Trees gain .6 (good everywhere), then linear and mlp gain .2 each, the plainer first; cnn gains nothing."""
+    assert order(portfolio(remembered(TWO, doubt=0.0)).ask(9, [], 60)) == ["trees", "linear", "mlp", "cnn"]
+
+
+def test_expected_seconds_change_the_order() -> None:
+    """Trees at 9 s gain .6 / 3: the two specialists come first."""
+    proposals = portfolio(remembered(TWO, doubt=0.0, seconds={"trees": 9.0})).ask(9, [], 60)
+    assert order(proposals) == ["linear", "mlp", "trees", "cnn"]
+    assert proposals[2].expected_seconds == pytest.approx(9.0)
+    assert "regret 0.40 on 2 neighbours, about 9.0 s" in proposals[2].reason
+    assert "regret 0.80 on 2 neighbours, the best on a, about 1.0 s" in proposals[0].reason
+
+
+def test_nearness_changes_the_order() -> None:
+    recall = remembered(
+        {"a": [(LINEAR, 0.9), (TREES, 0.5), (MLP, 0.5)], "b": [(LINEAR, 0.5), (TREES, 0.5), (MLP, 0.9)]}, 0.0
+    )
+    near_b = replace(
+        recall, neighbours=tuple(replace(n, weight=0.9 if n.name == "b" else 0.1) for n in recall.neighbours)
+    )
+    assert order(portfolio(recall).ask(1, [], 60)) == ["linear"]
+    assert order(portfolio(near_b).ask(1, [], 60)) == ["mlp"]
+
+
+def test_what_was_seen_is_not_asked_again_and_counts_as_covered() -> None:
+    asked = portfolio(remembered(TWO, doubt=0.0))
+    after_linear = asked.ask(9, [trial(LINEAR, 0)], 60)
+    assert order(after_linear)[0] == "mlp"  # with a covered, what is good on b comes before the all-rounder
+    assert "linear" not in order(after_linear)
+    failed = asked.ask(9, [trial(LINEAR, 0, "crash")], 60)
+    assert order(failed) == ["trees", "mlp", "cnn"]  # what crashed covers nothing, and is not tried again
+
+
+def test_ask_is_a_prefix_of_asking_for_more_and_repeatable() -> None:
+    asked = portfolio(remembered(TWO))
+    assert order(asked.ask(2, [], 60)) == order(asked.ask(4, [], 60))[:2] == order(asked.ask(2, [], 60))
+
+
+def test_configs_that_cannot_finish_are_left_out() -> None:
+    asked = portfolio(remembered(TWO, doubt=0.0, seconds={"trees": 9.0}))
+    assert "trees" not in order(asked.ask(9, [], 5.0))
+    assert "trees" in order(asked.ask(9, [], 6.1))
+
+
+def test_seconds_scale_with_rows_and_with_the_speed_seen_here() -> None:
+    recall = remembered(TWO, seconds={"trees": 9.0})
+    assert portfolio(recall, rows=200).ask(1, [], 99)[0].expected_seconds == pytest.approx(2.0)
+    seen = [trial(LINEAR, 0, seconds=3.0), trial(MLP, 1, seconds=3.0)]
+    slow = next(p for p in portfolio(recall).ask(9, seen, 99) if p.family == "trees")
+    assert slow.expected_seconds == pytest.approx(27.0)
+
+
+def test_a_family_without_records_is_tried_sooner_the_less_the_past_is_alike() -> None:
+    new = Config("new", {"x": 1.0})
+    families = {**FAMILIES, "new": family(new, Config("new", {"x": 2.0}))}
+    rows = {"a": TWO["a"], "b": TWO["b"]}
+    sure, unsure = (order(portfolio(remembered(rows, d), families).ask(9, [], 60)) for d in (0.0, 0.8))
+    assert sure.index("new") > unsure.index("new") and sure.count("new") == 2
+    proposal = next(p for p in portfolio(remembered(rows), families).ask(9, [], 60) if p.family == "new")
+    assert proposal.reason.startswith("not tried on 2 neighbours, counted as regret 0.50")
+    assert proposal.config.numbers == {"x": 1.0}  # its default first
+
+
+def test_families_that_do_not_accept_the_data_are_never_proposed() -> None:
+    only = {"trees": FAMILIES["trees"]}
+    assert order(portfolio(remembered(TWO), only).ask(9, [], 60)) == ["trees"]
+
+
+def test_a_config_unknown_to_a_neighbour_counts_as_its_family_does_there() -> None:
+    other = Config("linear", {"x": 2.0})
+    rows = {"a": [*TWO["a"], (other, 0.95)], "b": TWO["b"]}
+    asked = portfolio(remembered(rows, doubt=0.0))
+    on_b = asked.regrets[asked.place[other.id], 1]
+    assert on_b == asked.regrets[asked.place[LINEAR.id], 1] == pytest.approx(1.6)
+
+
+def test_a_hopeless_family_is_dropped() -> None:
+    many = {**FAMILIES, "trees": family(*(Config("trees", {"x": float(i)}) for i in range(5)))}
+    seen = [trial(c, i, "crash") for i, c in enumerate(many["trees"].presets[:3])]
+    assert "trees" not in order(portfolio(remembered(TWO), many).ask(20, seen, 60))
+
+
+def test_cold_order_is_linear_then_defaults_by_level_then_more_presets() -> None:
+    families = {
+        f.name: f
+        for f in (
+            family(Config("zeta", {"x": 1}), Config("zeta", {"x": 2}), tags=("quick",)),
+            family(Config("binary", {"x": 1}), level=0),
+            family(Config("alpha", {"x": 1}), Config("alpha", {"x": 2})),
+            family(Config("transfer", {"x": 1}), level=2),
+            family(Config("linear", {"x": 1}), Config("linear", {"x": 2})),
+        )
+    }
+    proposals = portfolio(Recall(), families).ask(20, [], 60)
+    assert order(proposals)[:5] == ["linear", "binary", "zeta", "alpha", "transfer"]
+    assert [p.config.numbers["x"] for p in proposals] == [1] * 5 + [2] * 3
+    assert proposals[0].reason == "no past runs; the default preset of linear"
+    assert proposals[-1].reason.startswith("no past runs; the preset 2 of ")
+    assert all(p.arm == "portfolio" and p.odds == 0.2 and p.expected_seconds is None for p in proposals)
+
+
+def test_a_large_base_is_quick() -> None:
+    import time
+
+    rng = np.random.default_rng(0)
+    configs = [Config(f, {"x": float(i)}) for f in FAMILIES for i in range(100)]
+    recall = remembered({f"d{t}": [(c, float(s)) for c, s in zip(configs, rng.uniform(0, 1, 400))] for t in range(15)})
+    began = time.perf_counter()
+    asked = portfolio(recall)
+    assert len(asked.ask(40, [], 60)) == 40
+    assert time.perf_counter() - began < 2.0
