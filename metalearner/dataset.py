@@ -11,7 +11,7 @@ import numpy as np
 
 from .arrays import Fields, Fold, take
 from .kinds import Transform
-from .records import DatasetCard, Finding, Schema, Task, plain
+from .records import Column, DatasetCard, Finding, Schema, Task, plain
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Dataset:
     card: DatasetCard
     task: Task
     schema: Schema  # inputs only, the target taken out
+    label: Column  # the target's column
     state: dict[str, Any]  # of the Output, fitted on the training rows
     fields: Fields  # n training rows, decoded
     target: np.ndarray  # (n,) encoded
@@ -42,7 +43,7 @@ class Dataset:
             np.save(folder / f"fold{i}.train.npy", train)
             np.save(folder / f"fold{i}.valid.npy", valid)
         about = {"card": self.card, "task": self.task, "schema": self.schema, "state": self.state}
-        about |= {"folds": len(self.folds), "findings": self.findings}
+        about |= {"label": self.label, "folds": len(self.folds), "findings": self.findings}
         part = folder / "dataset.json.part"  # its final name says that everything else is there
         part.write_text(json.dumps(plain(about), indent=1))
         part.replace(folder / "dataset.json")
@@ -59,6 +60,7 @@ class Dataset:
             card=DatasetCard.from_json(about["card"]),
             task=Task.from_json(about["task"]),
             schema=Schema.from_json(about["schema"]),
+            label=Column.from_json(about["label"]),
             state=about["state"],
             fields=Fields.open(folder / "fields"),
             target=np.load(folder / "target.npy"),

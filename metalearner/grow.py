@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from . import catalogue
+from . import catalogue, sources
 from .errors import MetalearnerError
 from .events import Story
+from .home import home
 from .kinds import Job, Rung
-from .knowledge import SHIPPED, Base, home
+from .knowledge import SHIPPED, Base
 from .plugins import Registry
 from .records import Experience, Proposal, Trial
 from .request import Request
@@ -137,7 +138,7 @@ def _setting(name: str, registry: Registry, folder: Path) -> Setting:
     """The data set of the catalogue, prepared as every record of the base was: seed 0, a fifth sealed."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    source = catalogue.find(name)
+    source = sources.find(name)
     request = Request(name, Wish(), seed=SEED)
     return formulate_and_prepare(request, source, registry, folder, Story(folder / "events.jsonl"))[0]
 

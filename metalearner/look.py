@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import catalogue
+from . import sources
 from .deploy import Bundle
 from .errors import DataError
 from .evaluate import Answers, Evidence, evaluate
@@ -23,7 +23,7 @@ from .run import foresee, formulate_and_prepare
 
 def look(request: Request, registry: Registry) -> dict[str, Any]:
     """Task, description, neighbours, odds, forecast and first proposals of a source, as JSON."""
-    source = catalogue.find(request.source)
+    source = sources.find(request.source)
     with tempfile.TemporaryDirectory() as scratch:
         story = Story(Path(scratch) / "events.jsonl")
         setting, _ = formulate_and_prepare(request, source, registry, Path(scratch), story)

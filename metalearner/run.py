@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import catalogue, runs
+from . import runs, sources
 from .data import Reading, Sealed, prepare, read
 from .data.prepare import Split
 from .dataset import Dataset
@@ -44,7 +44,7 @@ RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.12, 2.5, 30.0
 def run(request: Request, registry: Registry, listen: Listener = lambda event: None, base: Base | None = None) -> Run:
     """Data and a sentence in; a trained, measured, packaged model out, and the base one run richer."""
     clock = Clock(request.budget, reserve=reserve(request.budget))
-    source = catalogue.find(request.source)
+    source = sources.find(request.source)
     with runs.owned(request, source.name) as folder:
         story = Story(folder / "events.jsonl", listen, clock.began)
         executor = registry.get("executors", request.executor)
@@ -83,7 +83,7 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
 
 
 def formulate_and_prepare(
-    request: Request, source: catalogue.Found, registry: Registry, folder: Path, story: Story
+    request: Request, source: sources.Found, registry: Registry, folder: Path, story: Story
 ) -> tuple[Setting, Sealed | None]:
     """Stages 1 and 2: what is wanted, and the data cleaned, folded and sealed. An earlier process's work is kept."""
     data = folder / "data"
@@ -93,6 +93,7 @@ def formulate_and_prepare(
     reading = read(source.source, registry.modalities)
     wish = source.wish(request.wish)
     target = find_target(reading.schema, wish)
+    reading = reading.naming(target[0])
     task = formulate(wish, reading.schema, target, reading.column(target[0]), registry.outputs, registry.metrics)
     story.tell("formulate", task=task, source=source.name)
     split = Split(_test(request, source.source, reading, registry), request.seed)
@@ -124,7 +125,7 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
         if request.cold
         else base.recall(description, task=setting.task, blind=dataset.card if request.blind else None)
     )
-    prior = propose(setting.task, recall, setting.families, setting.metric, setting.baseline)
+    prior = propose(setting.task, recall, setting.families, setting.metric, setting.baseline, dataset.rows)
     portfolio = Portfolio(recall, prior, setting.families, dataset.rows)
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
                reasons=prior.reasons, forecast=prior.forecast)  # fmt: skip
@@ -186,7 +187,7 @@ def deliver(
     """Stages 5 and 6: the bundle, with the reference that monitoring compares against."""
     dataset = setting.dataset
     drift = reference(setting.modality, dataset.fields, dataset.schema, predictor)
-    about = {"rows": dataset.rows, "data": dataset.card, "seed": request.seed}
+    about = {"rows": dataset.rows, "data": dataset.card, "seed": request.seed, "target": dataset.label}
     proof = dataset.fields.take(np.arange(min(64, dataset.rows)))
     bundle = package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 0.5)
     story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable)

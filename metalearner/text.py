@@ -170,7 +170,7 @@ def proposal_lines(look: Mapping[str, Any]) -> list[str]:
 
 def description_lines(look: Mapping[str, Any]) -> list[str]:
     """What `metalearner describe` prints."""
-    from .describe import explain
+    from .describe import BUILTIN_PROBES, explain
     from .records import Description
 
     lines = [f"{look['name']}: {look['rows']:,} rows"]
@@ -178,7 +178,7 @@ def description_lines(look: Mapping[str, Any]) -> list[str]:
         axes = " x ".join(f"{a['kind']} {a['size']}" for a in view["axes"])
         codes = f" · {len(view['cardinalities'])} categories" if view["cardinalities"] else ""
         lines.append(f"view {name}: {axes} · {view['channels']} channels{codes}")
-    for name, value, unit, sentence in explain(Description.from_json(look["description"])):
+    for name, value, unit, sentence in explain(Description.from_json(look["description"]), BUILTIN_PROBES):
         shown = "-" if value is None else f"{value:.4g}"
         lines.append(f"  {name:<34} {shown:>10} {unit:<10} {sentence}")
     return lines

@@ -67,7 +67,7 @@ def test_a_dataset_survives_its_folder(tmp_path):
     ragged = Ragged.pack([np.ones((i + 1, 2), np.float32) for i in range(4)])
     fields = Fields({"x": np.arange(4.0), "c": np.array(["a", "", "b", "a"]), "s": ragged})
     schema = Schema("tabular", "x", 4, (Column("x", "number"), Column("c", "category", levels=("a", "b"))))
-    dataset = Dataset(DatasetCard("n", "g", "tabular", 4, "h"), Task("", "tabular", "y", "regression", "r2"), schema,
+    dataset = Dataset(DatasetCard("n", "g", "tabular", 4, "h"), Task("", "tabular", "y", "regression", "r2"), schema, Column("y", "number"),
                       {"mean": 0.0}, fields, np.arange(4.0), ((np.array([0, 1]), np.array([2])),), np.array([3]))  # fmt: skip
     dataset.save(tmp_path)
     again = Dataset.open(tmp_path)

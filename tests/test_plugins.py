@@ -33,7 +33,7 @@ def test_everything_installed_loads(registry):
 
 
 def test_a_misspelt_hook_is_named_with_the_right_one():
-    assert "did you mean 'register_families'" in failure(module("odd", register_familys=list), name="odd").lower()
+    assert "did you mean 'register_families'" in failure(module("odd", register_familys=lambda: []), name="odd").lower()
 
 
 def test_a_taken_name_is_refused_and_the_owner_named():

@@ -40,7 +40,8 @@ def prepare(
     `card` names the data set (name, group, source, licence). Equal rows stay on one side of every cut.
     """
     fields, target, findings = _labelled(reading, task)
-    hashes = row_hashes(fields)
+    used = [c.name for c in reading.schema.columns if not c.note.startswith("left out")]
+    hashes = row_hashes(Fields({name: column for name, column in fields.items() if name in used}))
     groups = np.unique(hashes, return_inverse=True)[1]
     repeated = len(hashes) - (groups.max() + 1)
     if repeated:
@@ -61,7 +62,7 @@ def prepare(
     dataset = Dataset(
         card=DatasetCard(
             name=card.get("name", "data"),
-            group=card.get("group") or card.get("name", "data"),
+            group=card.get("group", ""),
             modality=task.modality,
             rows=len(target),
             data_hash=data_hash(hashes ^ row_hashes(Fields({"target": target}))),
@@ -70,6 +71,7 @@ def prepare(
         ),
         task=task,
         schema=reading.schema.without(task.target),
+        label=reading.schema.column(task.target),
         state=state,
         fields=fields.take(learn),
         target=encoded,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,17 @@ class Reading:
             self._fields = Fields.concat(list(self.modality.decode(self.source, self.schema)))
         return self._fields
 
+    def naming(self, target: str) -> Reading:
+        """The same, with the words of a yes-or-no target kept: its classes are then called as the source calls them."""
+        columns = tuple(
+            replace(c, kind="category") if c.name == target and c.kind == "boolean" else c for c in self.schema.columns
+        )
+        return (
+            self
+            if columns == self.schema.columns
+            else Reading(self.source, self.modality, replace(self.schema, columns=columns))
+        )
+
     def column(self, name: str) -> np.ndarray:
         """One decoded column (n,) of plain values."""
         found = self.fields[name]
@@ -53,7 +64,9 @@ def read(source: Source, modalities: Mapping[str, Modality]) -> Reading:
     for modality in modalities.values():
         schema = modality.sniff(source)
         if schema is not None:
-            return Reading(source, modality, schema)
+            # Only the name goes on into bundles and records: a path says where on whose machine.
+            name = Path(schema.source).name or schema.source
+            return Reading(source, modality, replace(schema, source=name))
     raise DataError(
         f"Nobody recognises '{source if isinstance(source, str | Path) else type(source).__name__}'.",
         f"Installed kinds of data: {', '.join(sorted(modalities)) or 'none'}.",

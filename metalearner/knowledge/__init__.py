@@ -1,7 +1,6 @@
 """Stage 3, knowledge: records of past runs as text, their working copy, the nearest ones, and what may be kept."""
 
 from .base import SHIPPED, Base
-from .places import home
 from .trust import check_experience
 
-__all__ = ["SHIPPED", "Base", "check_experience", "home"]
+__all__ = ["SHIPPED", "Base", "check_experience"]

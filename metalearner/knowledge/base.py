@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import RecordError
+from ..home import home as user_home
 from ..records import DatasetCard, Description, Experience, Neighbour, Recall, Task
 from . import places, text
 from .groups import group
@@ -31,7 +32,10 @@ class Base:
     def __init__(self, store: Store, own: Path | None, shipped: Path | None) -> None:
         """See `open`; `own` is the file that new records go to, None when there is nowhere to write."""
         self.store, self.own, self.shipped = store, own, shipped
-        self._forget_derived()
+        # Derived on demand, and forgotten when records come in.
+        self._cards: dict[str, DatasetCard] | None = None
+        self._groups: dict[str, str] | None = None
+        self._indexes: dict[tuple[str | None, str | None], Index] = {}
 
     @classmethod
     def open(cls, home: Path | None = None, shipped: Path | None = SHIPPED) -> Base:
@@ -41,7 +45,7 @@ class Base:
         records/*.jsonl, or None for the user's own alone. Where nothing can be written the base lives in
         memory, with a warning. Raises UserError when a newer program wrote the database.
         """
-        folder = (home or places.home()) / "knowledge"
+        folder = (home or user_home()) / "knowledge"
         own: Path | None = folder / "records.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +100,8 @@ class Base:
                 lines.append(text.Line.of(experience))
             except RecordError as problem:
                 refused.append(str(problem))
-        return refused + self._write([text.Line.of(card), text.Line.of(description, card.id), *lines], into)
+        described = [] if self._holds(description, card) else [text.Line.of(description, card.id)]
+        return refused + self._write([text.Line.of(card), *described, *lines], into)
 
     def merge(self, file: Path) -> list[str]:
         """Take in the records of another base's file: set union by id. Returns what was left out and why."""
@@ -204,6 +209,13 @@ class Base:
 
     # -- the inside ------------------------------------------------------------------------------------
 
+    def _holds(self, description: Description, card: DatasetCard) -> bool:
+        """Whether the same measurements are here already; the seconds they took differ every time."""
+        rows = self.store.query("SELECT record FROM descriptions WHERE dataset = ?", [card.id])
+        known = [Description.from_json(json.loads(row["record"])) for row in rows]
+        asked = Description.from_json(description.to_json())  # NaN becomes None
+        return any(replace(d, seconds=0.0) == replace(asked, seconds=0.0) for d in known)
+
     def _write(self, lines: Sequence[text.Line], into: Path | None) -> list[str]:
         file = into or self.own
         if file is None:
@@ -227,9 +239,8 @@ class Base:
         return records + ([self.own] if self.own and self.own.exists() else [])
 
     def _forget_derived(self) -> None:
-        self._cards: dict[str, DatasetCard] | None = None
-        self._groups: dict[str, str] | None = None
-        self._indexes: dict[tuple[str | None, str | None], Index] = {}
+        self._cards, self._groups = None, None
+        self._indexes.clear()
 
     def _index(self, version: str | None, forgotten: frozenset[str], output: str | None = None) -> Index:
         """The data sets that can teach something: described, of a known card, with a full fit that went well."""

@@ -1,20 +1,10 @@
-"""Where knowledge lies on this machine: what ships with the package, and what the user's own runs added."""
+"""Where the knowledge that ships lies on this machine."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def home() -> Path:
-    """The user's folder: `$METALEARNER_HOME`, else `metalearner` in the platform's user data folder."""
-    named = os.environ.get("METALEARNER_HOME")
-    if named:
-        return Path(named).expanduser()
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "metalearner"
 
 
 def shipped() -> Path | None:

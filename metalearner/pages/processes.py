@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from metalearner import events
-from metalearner.knowledge import home
+from metalearner.home import home
 
 RUNS = Path("runs")
 

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from ..kinds import Metric
 from ..records import Forecast
-from .odds import percent
+from .odds import neighbours, percent
 from .regret import Past, seconds_for, weighted_quantile
 
 LEVEL = 0.8
@@ -37,7 +37,7 @@ def forecast(
     seconds = weighted_quantile([seconds_for(rows, p, p.best or "") for p in past], weight, 0.5)
     order = sorted(range(len(past)), key=lambda i: -weight[i])
     shown = ", ".join(f"{past[i].neighbour.name} {skill[i]:.2f}" for i in order[:3])
-    reason = f"best skill on {len(past)} neighbours ({shown}), {percent(nothing_like_it)} for data like none of them"
+    reason = f"best skill on {neighbours(len(past))} ({shown}), {percent(nothing_like_it)} for data like none of them"
     return Forecast(metric.name, float(value), float(min(ends)), float(max(ends)), LEVEL, seconds, reason)
 
 

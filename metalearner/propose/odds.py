@@ -41,8 +41,7 @@ class Odds:
             return "no past runs: uniform"
         telling = sorted(self.neighbours.items(), key=lambda item: -item[1])[:3]
         shown = ", ".join(f"{name} {percent(part)}" for name, part in telling if part >= 0.005)
-        plural = "neighbour" if self.of == 1 else "neighbours"
-        won = f"best on {self.best} of {self.of} {plural}" + (f" ({shown})" if shown else "")
+        won = f"best on {self.best} of {neighbours(self.of)}" + (f" ({shown})" if shown else "")
         rest = f"{percent(self.anywhere)} from what wins anywhere, {percent(self.floor)} from the floor"
         return f"{self.family} {percent(self.value)}: {won}, {rest}"
 
@@ -66,6 +65,15 @@ def odds(past: Sequence[Past], nothing_like_it: float, families: Sequence[str]) 
         rest = (1 - FLOOR) * doubt * float(anywhere[j])
         found[family] = Odds(family, parts, best, len(known), rest, FLOOR * uniform)
     return found
+
+
+def neighbours(n: int) -> str:
+    """How many, for people.
+
+    >>> neighbours(1), neighbours(9)
+    ('1 neighbour', '9 neighbours')
+    """
+    return "1 neighbour" if n == 1 else f"{n} neighbours"
 
 
 def percent(share: float) -> str:

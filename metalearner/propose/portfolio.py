@@ -13,6 +13,7 @@ import numpy as np
 
 from ..kinds import Family, Prior, Proposer
 from ..records import Config, Proposal, Recall, Trial
+from .odds import neighbours
 from .regret import Past, pasts, seconds_for, weighted_quantile
 
 # What is expected of a config of a family nobody has tried.
@@ -76,7 +77,7 @@ class Portfolio(Proposer):
         closed |= self.seconds * speed > OVERRUN * seconds_left
         closed[list(places.values())] = True
         cost = np.maximum(SHORTEST, self.seconds * speed) ** COST
-        proposals = []
+        proposals: list[Proposal] = []
         while len(proposals) < n and not closed.all():
             chosen = self._next(left, cost, closed)
             closed[chosen] = True
@@ -120,10 +121,10 @@ class Portfolio(Proposer):
             reason = f"no past runs; the {preset} of {c.family}"
         elif not c.known:
             expected = float(self.regrets[self.place[c.key], : len(self.past)].mean())
-            reason = f"not tried on {_neighbours(len(self.past))}, counted as regret {expected:.2f}"
+            reason = f"not tried on {neighbours(len(self.past))}, counted as regret {expected:.2f}"
         else:
             best = f", the best on {', '.join(c.best_on[:3])}" if c.best_on else ""
-            reason = f"regret {c.regret:.2f} on {_neighbours(c.known)}{best}"
+            reason = f"regret {c.regret:.2f} on {neighbours(c.known)}{best}"
         return Proposal(c.config, c.family, self.name, reason + about, self.odds.get(c.family), seconds)
 
     def _speed(self, seen: Sequence[Trial]) -> float:
@@ -174,7 +175,3 @@ def _hopeless(seen: Iterable[Trial]) -> set[str]:
     for t in seen:
         outcomes.setdefault(t.proposal.family, []).append(t.outcome)
     return {f for f, o in outcomes.items() if len(o) >= HOPELESS and not {"ok", "pruned"} & set(o)}
-
-
-def _neighbours(n: int) -> str:
-    return "1 neighbour" if n == 1 else f"{n} neighbours"

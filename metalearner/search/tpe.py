@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,9 +50,11 @@ class Tpe(Proposer):
 
         if self._study is None:
             optuna.logging.set_verbosity(optuna.logging.ERROR)
-            sampler = optuna.samplers.TPESampler(
-                seed=self._seed, n_startup_trials=STARTUP, group=True, multivariate=True
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of `group`
+                sampler = optuna.samplers.TPESampler(
+                    seed=self._seed, n_startup_trials=STARTUP, group=True, multivariate=True
+                )
             direction = "maximize" if self.metric.greater_is_better else "minimize"
             self._study = optuna.create_study(direction=direction, sampler=sampler)
         for trial in seen:

@@ -1,1 +1,32 @@
-"""Placeholder docstring."""
+"""Level 1: named architectures in PyTorch, and learners without gradients."""
+
+from __future__ import annotations
+
+from metalearner.hookspecs import hookimpl
+from metalearner.kinds import Family, Learner, Production
+
+
+@hookimpl
+def register_productions() -> list[Production]:
+    """Encoders of the network catalogue, and the roots of the learners without gradients."""
+    from .encoders import ENCODERS
+    from .learners import LEARNER_PRODUCTIONS
+
+    return [*ENCODERS, *LEARNER_PRODUCTIONS]
+
+
+@hookimpl
+def register_learners() -> list[Learner]:
+    """Linear models, boosted trees, random convolutions."""
+    from .learners import LEARNERS
+
+    return list(LEARNERS)
+
+
+@hookimpl
+def register_families() -> list[Family]:
+    """Named architectures and classical models with their presets."""
+    from .classic_families import CLASSIC_FAMILIES
+    from .families import NET_FAMILIES
+
+    return [*NET_FAMILIES, *CLASSIC_FAMILIES]

@@ -17,10 +17,8 @@ import numpy as np
 Cells = Sequence[Any] | np.ndarray
 
 # Infinity is written by programs that divided by zero: it is no number to learn from.
-MISSING = frozenset(
-    ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-")
-    + ("inf", "-inf", "Inf", "-Inf", "Infinity", "-Infinity", "NaT", "<NA>")
-)
+_INFINITE = ("inf", "-inf", "Inf", "-Inf", "Infinity", "-Infinity")
+MISSING = frozenset(("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-", "NaT", "<NA>", *_INFINITE))
 LARGEST = 1e30  # numbers beyond are cut: their squares must fit float64, themselves float32
 LONGEST = 256  # characters of a word; NumPy gives every row of a column the width of the longest
 TRUE, FALSE = ("true", "yes", "t", "y"), ("false", "no", "f", "n")
@@ -41,7 +39,7 @@ def numbers(cells: Cells) -> np.ndarray:
     else:
         try:
             values = np.fromiter(map(float, cells), np.float64, len(cells))
-            plain = not any(type(cell) is not float and _odd(cell) for cell in cells)
+            plain = not _any_odd(cells)
         except (TypeError, ValueError, OverflowError):
             plain = False
         if not plain:
@@ -93,7 +91,10 @@ def word(cell: Any) -> str:
         return _from_text(cell.isoformat())
     if isinstance(cell, dict | list | tuple):
         return json.dumps(cell, default=str, ensure_ascii=False)
-    return _from_text(str(cell))
+    try:
+        return _from_text(str(cell))
+    except ValueError:  # an integer of more digits than Python writes
+        return ""
 
 
 def nested(cells: Cells) -> bool:
@@ -105,14 +106,21 @@ def _from_text(cell: str) -> str:
     stripped = cell.strip()
     if stripped in MISSING:
         return ""
-    if "." in stripped and (whole := _WHOLE.fullmatch(stripped)):
+    if stripped[-1] in "0." and (whole := _WHOLE.fullmatch(stripped)):
         return whole[2] if whole[2] == "0" else whole[1] + whole[2]
     return stripped.lower() if stripped in ("True", "TRUE", "False", "FALSE") else stripped
 
 
+def _any_odd(cells: Cells) -> bool:
+    try:
+        return "_" in "".join(cells)
+    except TypeError:
+        return any(_odd(cell) for cell in cells)
+
+
 def _odd(cell: Any) -> bool:
-    """Whether `float` reads a number in a cell that holds none: digits grouped by "_", bytes."""
-    return isinstance(cell, bytes) or (isinstance(cell, str) and "_" in cell)
+    """Whether `float` reads a number in a cell that holds none: digits grouped by "_", bytes, arrays."""
+    return isinstance(cell, bytes | np.ndarray) or (isinstance(cell, str) and "_" in cell)
 
 
 def _number(cell: Any) -> float:

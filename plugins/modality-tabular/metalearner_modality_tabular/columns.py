@@ -18,10 +18,12 @@ TARGETS = ("target", "label", "class", "y", "outcome")
 NUMBERS_SHARE = 0.98  # of the present values must be numbers
 UNIQUE_SHARE, UNIQUE_ROWS = 0.98, 20  # an identifier is different in so many of at least so many rows
 MOST_LEVELS = 1000
-MOST_COUNTED = 20_000  # distinct values after which a column's are no longer counted
+MOST_COUNTED = 10_000  # distinct values after which a column's are no longer counted
 TEXT_LENGTH, TEXT_WORDS, TEXT_UNIQUE = 40, 5, 0.5
 
-_ID_NAME = re.compile(r"(.*[_ .-])?(id|uuid|guid|index|no|nr|rowid)|column \d+|__index_level_\d+__|unnamed: ?\d+", re.I)
+_ID_NAME = re.compile(
+    r"(.*[_ .-])?(id|uuid|guid|index|no|nr|rowid|row|rownames?)|column \d+|__index_level_\d+__|unnamed: ?\d+", re.I
+)
 _CAMEL_ID = re.compile(r".*[a-z](Id|ID|No)")
 
 
@@ -53,16 +55,21 @@ class Tally:
     def add(self, cells: Cells) -> None:
         """Count the next cells."""
         self.nested = self.nested or nested(cells)
-        found = Counter(words(cells))
         self.rows += len(cells)
-        self.missing += found.pop("", 0)
-        values = numbers(list(found))
-        self.numeric += int(np.fromiter(found.values(), np.int64, len(found))[np.isfinite(values)].sum())
-        # a Counter keeps the order in which things came, so that of distinct cells it is that of the rows
-        self.numbers_rows = self.numbers_rows and len(found) == len(cells) and self._goes_on(values)
-        if len(self.counts) <= MOST_COUNTED:
+        if len(self.counts) > MOST_COUNTED:  # enough is known of its words
+            values = numbers(cells)
+            known = np.isfinite(values)
+            self.numeric += int(known.sum())
+            self.missing += words([cells[i] for i in np.flatnonzero(~known).tolist()]).count("")
+        else:
+            found = Counter(words(cells))
+            self.missing += found.pop("", 0)
             self.counts.update(found)
             self.counted += found.total()
+            values = numbers(list(found))
+            self.numeric += int(np.fromiter(found.values(), np.int64, len(found))[np.isfinite(values)].sum())
+        # a Counter keeps the order in which things came, so that of distinct cells it is that of the rows
+        self.numbers_rows = self.numbers_rows and len(values) == len(cells) and self._goes_on(values)
 
     @property
     def present(self) -> int:
@@ -83,6 +90,8 @@ class Tally:
             if len(ranked) > MOST_LEVELS:
                 more = "at least " if self.counted < self.present else ""
                 note = f"{more}{len(ranked)} levels, the {MOST_LEVELS} most frequent kept"
+            if not note and self.name in self.counts:
+                note = "its name is one of its values: is the first line a row, not names?"
         return Column(self.name, kind, self.missing / max(1, self.rows), levels, note), written
 
     def _kind(self) -> tuple[str, str, str]:
@@ -99,7 +108,7 @@ class Tally:
             return self._number()
         if len(self.counts) == 1:
             return "category", "", ""
-        if written := dates.find_format(list(self.counts)):
+        if written := dates.find_format(self.counts):
             return "date", "", written
         if self._text():
             return "text", f"{LEFT_OUT}free text, which needs a modality for text", ""

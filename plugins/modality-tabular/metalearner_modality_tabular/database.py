@@ -38,7 +38,7 @@ def table(path: Path, name: str = "") -> Table | None:
     stored = dict(zip(names, found))
 
     def read(wanted: Sequence[str]) -> Iterator[dict[str, Cells]]:
-        columns = ", ".join(_quoted(stored[n]) for n in wanted) or "1"
+        columns = ", ".join(_quoted(stored[n]) for n in wanted)
         try:
             with closing(_connect(path)) as connection:
                 rows = connection.execute(f"SELECT {columns} FROM {_quoted(chosen)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -15,11 +15,9 @@ SHARE = 0.95  # of the values must be dates of one format
 SAMPLE = 500
 
 # Where day and month cannot be told apart the first that fits is taken: 3/4/2020 is 4 March, 3.4.2020 is 3 April.
-_DAYS = (
-    ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y")
-    + ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%m-%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y")
-    + ("%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y")
-)
+_FIGURES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y")
+_SHORT = ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%m-%y")
+_NAMED = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _LOOKS = re.compile(
     r"\d{4}-\d{2}|\d{4}([-/.])\d{1,2}\1\d{1,2}.*|\d{1,2}([-/.])\d{1,2}\2(\d{4}|\d{2})\b.*"
@@ -27,19 +25,23 @@ _LOOKS = re.compile(
 )
 
 
-def find_format(found: Sequence[str]) -> str:
-    """The format at least SHARE of these distinct words are dates in; empty when there is none.
+def find_format(counts: Mapping[str, int]) -> str:
+    """The format in which at least SHARE of these words, counted, are dates; empty when there is none.
 
-    >>> find_format(["2020-01-31", "2020-02-01T10:00"]), find_format(["31/01/2020", "01/02/2020"]), find_format(["7"])
-    ('ISO8601', '%d/%m/%Y', '')
+    >>> find_format({"2020-01-31": 1, "2020-02-01T10:00": 1}), find_format({"31/01/2020": 1, "01/02/2020": 1})
+    ('ISO8601', '%d/%m/%Y')
+    >>> find_format({"7": 2}), find_format({"2020-01-31": 2, "soon": 1})
+    ('', '')
     """
-    sample = found[:: max(1, len(found) // SAMPLE)]
-    if not sample or sum(bool(_LOOKS.fullmatch(w)) for w in sample) < SHARE * len(sample):
+    found, times = list(counts), np.array(list(counts.values()))
+    step = max(1, len(found) // SAMPLE)
+    sample, weights = found[::step], times[::step]
+    looks = np.array([bool(_LOOKS.fullmatch(word)) for word in sample])
+    if not len(sample) or weights[looks].sum() < SHARE * weights.sum():
         return ""
-    formats = [ISO, *(day + time for day, time in product(_DAYS, _TIMES))]
-    shares = [float(np.isfinite(_parse(sample, f)).mean()) for f in formats]
-    best = formats[int(np.argmax(shares))]
-    return best if float(np.isfinite(_parse(found, best)).mean()) >= SHARE else ""
+    formats = [ISO, *(day + time for day, time in product((*_FIGURES, *_SHORT, *_NAMED), _TIMES))]
+    best = max(formats, key=lambda f: weights[np.isfinite(_parse(sample, f))].sum())
+    return best if times[np.isfinite(_parse(found, best))].sum() >= SHARE * times.sum() else ""
 
 
 def days(cells: Cells, written: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -35,18 +35,21 @@ class Dialect:
     encoding: str
     delimiter: str
     decimal_comma: bool = False
+    quoted: bool = True  # whether a quote holds a cell together, or is a character like any other
 
 
 def table(path: Path) -> Table | None:
     """Open a file; None for a `.txt` that is no table.
 
-    Raises DataError for a file that is empty, or has NUL bytes, a header alone, a name twice; reading it
-    raises DataError at the first row with too many or too few cells and at a quote that is never closed.
+    Raises DataError for a file that is empty, has NUL bytes, a header alone, a name twice, or a quote that swallows
+    rows; reading it raises DataError at the first row with too many or too few cells and at a quote left open.
     """
-    encoding = _encoding(path)
+    encoding, quotes = _encoding(path)
     dialect = _dialect(path, encoding)
     if dialect is None:
         return None
+    if quotes:
+        dialect = replace(dialect, quoted=_quoted(path, dialect))
     found = [cells for _, cells in islice(_records(path, dialect), 2)]
     if len(found) == 1:
         raise empty(path.name, "has a header and no rows")
@@ -72,11 +75,20 @@ def _chunks(path: Path, dialect: Dialect, names: Sequence[str], wanted: Sequence
         yield {name: columns[place] for name, place in zip(wanted, places)}
 
 
-def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """(line on which it begins, cells) of each row that is not blank, the header first."""
+def _records(path: Path, dialect: Dialect, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """(line on which it begins, cells) of each row that is not blank, the header first.
+
+    Raises DataError for a quote left open; if `strict`, _Stray for one followed by more text of its cell.
+    """
     csv.field_size_limit(LONGEST_CELL)  # csv's own limit is less than a long document
     with path.open(encoding=dialect.encoding, newline="") as file:
-        reader = csv.reader(chain(file, (_END,)), delimiter=dialect.delimiter, skipinitialspace=True)
+        reader = csv.reader(
+            chain(file, (_END,)),
+            delimiter=dialect.delimiter,
+            quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
+            skipinitialspace=True,
+            strict=strict,
+        )
         line, last = 1, [""]
         try:
             for cells in reader:
@@ -86,31 +98,68 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
                     yield line, cells
                 line = reader.line_num + 1
         except csv.Error:
-            raise _unclosed(path, line) from None
+            raise _Stray(line) if strict else _unclosed(path, line) from None
         if last != [_END]:
             breaks = len(_BREAK.findall(last[-1])) + (not last[-1].endswith(("\n" + _END, "\r" + _END)))
             raise _unclosed(path, reader.line_num - breaks)
 
 
-def _encoding(path: Path) -> str:
-    """UTF-8, or UTF-16 where a byte order mark says so, else Latin-1, which any byte is; DataError for NUL bytes."""
-    head = path.open("rb").read(3)
+def _quoted(path: Path, dialect: Dialect) -> bool:
+    """Whether quotes hold cells together; DataError for one that swallows rows.
+
+    Many files of tabs have quotes that are characters like any other: so they are read when a quote would
+    otherwise run over several lines though each line by itself is a row.
+    """
+    try:
+        even, breaks = _survey(path, dialect, strict=True)
+        stray = 0
+    except _Stray as error:
+        even, breaks, stray = False, True, error.line
+    if dialect.delimiter == "\t" and (breaks or not even) and _survey(path, replace(dialect, quoted=False))[0]:
+        return False
+    if stray and _survey(path, dialect)[1]:
+        raise _unclosed(path, stray, "swallows the lines after it")
+    return True
+
+
+def _survey(path: Path, dialect: Dialect, strict: bool = False) -> tuple[bool, bool]:
+    """Whether all rows are as long as the header, and whether a cell has several lines."""
+    even, breaks, width = True, False, 0
+    for _, cells in _records(path, dialect, strict):
+        width = width or len(cells)
+        even = even and len(cells) == width
+        breaks = breaks or _BREAK.search("".join(cells)) is not None
+    return even, breaks
+
+
+class _Stray(Exception):
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+def _encoding(path: Path) -> tuple[str, bool]:
+    """(UTF-8, or UTF-16 where a byte order mark says so, else Latin-1, which any byte is; whether there are quotes).
+
+    Raises DataError for NUL bytes and for a blank file.
+    """
+    with path.open("rb") as file:
+        head = file.read(3)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         candidates = ["utf-16", "latin-1"]
     else:
         candidates = ["utf-8-sig" if head == b"\xef\xbb\xbf" else "utf-8", "latin-1"]
     for encoding in candidates:
         try:
-            _scan(path, encoding)
+            return encoding, _scan(path, encoding)
         except UnicodeDecodeError:
             continue
-        return encoding
     raise AssertionError("Latin-1 reads any byte")
 
 
-def _scan(path: Path, encoding: str) -> None:
-    """Read it all once; DataError if it is blank or holds a NUL."""
-    blank, line = True, 1
+def _scan(path: Path, encoding: str) -> bool:
+    """Read it all once for quotes; DataError if it is blank or holds a NUL."""
+    blank, quotes, line = True, False, 1
     with path.open(encoding=encoding, newline="") as file:
         while block := file.read(_BLOCK):
             nul = block.find("\0")
@@ -121,9 +170,11 @@ def _scan(path: Path, encoding: str) -> None:
                     "Write it again as UTF-8.",
                 )
             blank = blank and not block.strip()
+            quotes = quotes or '"' in block
             line += block.count("\n")
     if blank:
         raise empty(path.name)
+    return quotes
 
 
 def _dialect(path: Path, encoding: str) -> Dialect | None:
@@ -159,9 +210,9 @@ def _decimal_comma(rows: Sequence[Sequence[str]]) -> bool:
     return bool(found) and not points and any(len(digits) != 3 for digits in found)
 
 
-def _unclosed(path: Path, line: int) -> DataError:
+def _unclosed(path: Path, line: int, what: str = "is never closed") -> DataError:
     return DataError(
-        f"A quote opened on line {line} of {path.name} is never closed.",
+        f"A quote opened on line {line} of {path.name} {what}.",
         'What follows a " belongs to one cell up to the next ".',
         'Close it, or write "" for a quote that belongs to the text.',
     )

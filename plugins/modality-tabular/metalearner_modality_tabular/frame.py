@@ -52,14 +52,14 @@ def parquet(path: Path) -> Table:
     except (pa.ArrowException, OSError) as error:
         raise _broken(path, error) from None
     names = column_names(schema.names, path.name)
+    stored = dict(zip(names, schema.names))
 
     def read(wanted: Sequence[str]) -> Iterator[dict[str, Cells]]:
         try:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(CHUNK, columns=[schema.names[names.index(n)] for n in wanted]):
+                for batch in file.iter_batches(CHUNK, columns=[stored[name] for name in wanted]):
                     part = batch.to_pandas(ignore_metadata=True)
-                    part.columns = [str(c).strip() for c in part.columns]
-                    yield {name: _cells(part[name]) for name in wanted}
+                    yield {name: _cells(part[stored[name]]) for name in wanted}
         except (pa.ArrowException, OSError) as error:
             raise _broken(path, error) from None
 
@@ -76,7 +76,7 @@ def _cells(column: pd.Series) -> Cells:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
         kind = column.dtype
     if isinstance(kind, np.dtype) and kind.kind == "m":
-        return (column / pd.Timedelta(days=1)).to_numpy(np.float64)
+        return column.to_numpy() / np.timedelta64(1, "D")
     if isinstance(kind, np.dtype) and kind.kind in "fiubM":
         return column.to_numpy()
     return [None if cell is pd.NA or cell is pd.NaT else cell for cell in column.tolist()]

@@ -34,7 +34,7 @@ class TabularModality(Modality):
     def sniff(self, source: Source) -> Schema | None:
         """CSV, TSV, Parquet, JSON lines, SQLite, DataFrames and lists of rows; None for all else."""
         table = open_table(source)
-        if table is None or (isinstance(source, list) and not source):
+        if table is None or (isinstance(source, list) and (not source or rows.hold_arrays(source))):
             return None
         tallies = {name: Tally(name, name in table.categories) for name in table.names}
         first = True

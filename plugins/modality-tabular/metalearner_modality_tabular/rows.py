@@ -20,13 +20,8 @@ LOOKED_AT = 50  # rows
 
 
 def table(rows: Sequence[Any]) -> Table | None:
-    """Open a list of rows; None when it holds something else, or cells that are arrays of numbers.
-
-    A name that only some rows have is missing in the others.
-    """
+    """Open a list of rows; None when it holds something else. A name that only some rows have is missing in others."""
     if not all(isinstance(row, Mapping) for row in rows):
-        return None
-    if any(_array(cell) for row in rows[:LOOKED_AT] for cell in row.values()):
         return None
     keys = list(dict.fromkeys(key for row in rows for key in row))
     names = column_names(keys, "rows")
@@ -35,6 +30,11 @@ def table(rows: Sequence[Any]) -> Table | None:
         return _columns(iter(rows), dict(zip(names, keys)), wanted)
 
     return Table("rows", names, read, {"form": "rows"})
+
+
+def hold_arrays(rows: Sequence[Mapping[Any, Any]]) -> bool:
+    """Whether there are arrays of numbers among the first cells: such rows are signals or pictures."""
+    return any(_array(cell) for row in rows[:LOOKED_AT] for cell in row.values())
 
 
 def lines(path: Path) -> Table:

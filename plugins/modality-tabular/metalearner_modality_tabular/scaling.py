@@ -37,7 +37,7 @@ class TableScaling(Transform):
         }
 
     def apply(self, state: State, fields: Fields) -> Tensors:
-        """Values NaN where missing, else within +-BOUND; codes 0 where missing or never seen, None without categories."""
+        """Values within +-BOUND, NaN where missing; codes 0 where missing or never seen, None without categories."""
         p = _width(state)
         values = np.empty((fields.rows, p, 1), np.float32)
         at = 0

@@ -34,8 +34,9 @@ def column_names(found: Iterable[Any], source: str) -> tuple[str, ...]:
         places.setdefault(name, []).append(i)
     for name, standing in places.items():
         if len(standing) > 1:
+            columns = ", ".join(map(str, standing))
             raise DataError(
-                f"Column name '{name}' stands {len(standing)} times in {source}: columns {', '.join(map(str, standing))}.",
+                f"Column name '{name}' stands {len(standing)} times in {source}: columns {columns}.",
                 "Each column needs a name of its own.",
                 "Rename them; if there is no line of names at all, add one.",
             )

@@ -20,9 +20,7 @@ class Inception(nn.Module):
         super().__init__()
         self.bottleneck = nn.Conv2d(inputs, width, 1, bias=False) if inputs > 1 else nn.Identity()
         narrow = width if inputs > 1 else inputs
-        self.scales = nn.ModuleList(
-            nn.Conv2d(narrow, width, (1, k), padding=(0, k // 2), bias=False) for k in kernels
-        )
+        self.scales = nn.ModuleList(nn.Conv2d(narrow, width, (1, k), padding=(0, k // 2), bias=False) for k in kernels)
         self.pooled = nn.Sequential(
             nn.MaxPool2d((1, 3), stride=1, padding=(0, 1)), nn.Conv2d(inputs, width, 1, bias=False)
         )

@@ -34,15 +34,19 @@ class Series(nn.Module):
 class Shorten(nn.Module):
     """Convolutions with stride until at most `longest` steps are left. (B, F, 1, T) -> (B, width, 1, length).
 
-    Each divides the length by 4, the last perhaps by 2; a short series gets one without stride.
+    The first strides by up to 16, a bank of filters over raw samples; those after it by up to 4. A short series
+    gets one without stride.
     """
 
     def __init__(self, features: int, length: int, width: int, longest: int) -> None:
         super().__init__()
         self.strides: list[int] = []
         while length > longest:
-            self.strides.append(4 if length > 2 * longest else 2)
-            length = -(-length // self.strides[-1])
+            stride = 2
+            while stride < (4 if self.strides else 16) and length > stride * longest:
+                stride *= 2
+            self.strides.append(stride)
+            length = -(-length // stride)
         self.strides = self.strides or [1]
         layers: list[nn.Module] = []
         for i, stride in enumerate(self.strides):

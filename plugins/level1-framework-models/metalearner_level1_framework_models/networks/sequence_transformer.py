@@ -29,9 +29,7 @@ class SequenceTransformer(nn.Module):
         self.position = nn.Parameter(waves(self.shorten.length, self.width))
         # One token that is always there: a series without data still has something to attend to.
         self.own = nn.Parameter(torch.randn(1, 1, self.width) * 0.02)
-        self.blocks = nn.ModuleList(
-            Block(self.width, heads, numbers["dropout"]) for _ in range(int(numbers["blocks"]))
-        )
+        self.blocks = nn.ModuleList(Block(self.width, heads, numbers["dropout"]) for _ in range(int(numbers["blocks"])))
         self.norm = nn.LayerNorm(self.width)
 
     def forward(

@@ -93,9 +93,7 @@ class TabM(nn.Module):
         self.members, self.width = int(numbers["members"]), int(numbers["width"])
         self.input = TableInput(view)
         p = self.input.numbers
-        self.embedding = NumberEmbedding(
-            p, int(numbers["embedding_width"]), numbers["embedding"], numbers["frequency"]
-        )
+        self.embedding = NumberEmbedding(p, int(numbers["embedding_width"]), numbers["embedding"], numbers["frequency"])
         features = self.embedding.width + self.input.width - p
         self.scale = nn.Parameter(torch.zeros(features))
         layers: list[nn.Module] = []

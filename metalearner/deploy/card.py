@@ -1,0 +1,110 @@
+"""The model card: what the bundle is, for whoever finds the folder."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..predictor import Predictor
+from ..records import DatasetCard, Scorecard, plain
+
+
+def card(predictor: Predictor, scorecard: Scorecard | None, about: Mapping[str, Any], onnx: Mapping[str, Any]) -> str:
+    """Markdown: what it predicts, what it was trained on, how good it is, what is inside, how to use it."""
+    task = predictor.task
+    sentence = f"\n> {inline(task.sentence)}\n" if task.sentence else ""
+    return "\n".join(
+        [
+            f"# A model of {inline(task.target)}",
+            sentence,
+            f"Predicts `{inline(task.target)}` ({inline(task.output)}) from {len(predictor.schema.columns)} columns of "
+            f"{inline(task.modality)} data, scored by {inline(task.metric)}.",
+            "",
+            "## Trained on",
+            "",
+            *_trained(about),
+            "",
+            "## How good it is",
+            "",
+            *_score(scorecard),
+            "",
+            "## What is inside",
+            "",
+            *_members(predictor, onnx),
+            "",
+            "## How to use it",
+            "",
+            *USE,
+            "",
+        ]
+    )
+
+
+USE = (
+    "```",
+    "metalearner predict   BUNDLE ROWS --out predictions.csv   # a prediction a row, with probabilities for classes",
+    "metalearner evaluate  BUNDLE ROWS                         # the score on labelled rows",
+    "metalearner serve     BUNDLE                              # JSON rows over HTTP on this machine",
+    "metalearner monitor   BUNDLE ROWS                         # whether new rows have shifted",
+    "```",
+    "",
+    "`BUNDLE` is this folder. `manifest.json` holds the SHA-256 of every file: a bundle that was changed is not opened.",
+    "There is no pickle in it. It is as good as its data: rows of another kind than it was trained on get an answer too,",
+    "and `metalearner monitor` is how to notice.",
+)
+
+
+def inline(text: str) -> str:
+    """One line without markup, whatever a column is called.
+
+    >>> inline("a|b <i>\\n# c `d`")
+    'a b i # c d'
+    """
+    return " ".join(re.sub(r"[`|<>\[\]*\\]|\s", " ", str(text)).split())[:200]
+
+
+def _trained(about: Mapping[str, Any]) -> list[str]:
+    data = plain(about.get("data") or {})
+    lines = [f"- {about.get('rows', 0):,} rows" + (f" of {inline(data['name'])}" if data.get("name") else "")]
+    lines += [f"- SHA-256 of the data: `{inline(data['data_hash'])}`"] if data.get("data_hash") else []
+    for key in ("source", "licence"):
+        lines += [f"- {key}: {inline(data[key])}"] if data.get(key) else []
+    if data.get("data_hash"):
+        lines.append(f"- record: `{DatasetCard.from_json(data).id[:16]}`")
+    return [*lines, f"- seed {about['seed']}"] if "seed" in about else lines
+
+
+def _score(found: Scorecard | None) -> list[str]:
+    if found is None:
+        return ["It was not measured."]
+    lines = [
+        f"| on {found.rows:,} rows ({inline(found.split)}) | value | 95 % interval | naive baseline |",
+        "|---|---|---|---|",
+        f"| {inline(found.metric)} | {_n(found.value)} | {_n(found.low)} to {_n(found.high)} | {_n(found.baseline)} |",
+    ]
+    lines += [f"| {inline(name)} | {_n(value)} | | |" for name, value in found.others.items()]
+    if found.goal is not None:
+        lines += ["", f"The goal was {_n(found.goal)}: {'met' if found.goal_met else 'missed'}."]
+    return lines + [f"- {inline(reason)}" for reason in found.diagnosis]
+
+
+def _members(predictor: Predictor, onnx: Mapping[str, Any]) -> list[str]:
+    folds = len(predictor.transforms)
+    lines = [f"The average of {len(predictor.members)} configurations, each fitted on {folds} folds:", "",
+             "| configuration | learner | weight | as ONNX |", "|---|---|---|---|"]  # fmt: skip
+    for m in predictor.members:
+        exported = sum(path.startswith(f"members/{m.trial}/") for path in onnx["proven"])
+        cells = (inline(m.family), inline(m.config.production), f"{m.weight:.0%}", f"{exported} of {folds}")
+        lines.append(f"| {' | '.join(cells)} |")
+    if predictor.conformal.get("level"):
+        lines += [
+            "",
+            f"Regions are conformal: they hold the truth for {predictor.conformal['level']:.0%} of rows like these.",
+        ]
+    return lines
+
+
+def _n(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"

