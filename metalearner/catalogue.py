@@ -5,15 +5,16 @@ Nothing is fetched over the network: sources are packages that are installed and
 
 from __future__ import annotations
 
-import os
 import shutil
+import tempfile
 import tomllib
-from collections.abc import Callable
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from .errors import DataError, unknown
 from .fetchers import FETCHERS
 from .home import home
 
@@ -35,34 +36,61 @@ class Card:
     metric: str = ""
     files: str = ""  # a file or folder beside the card
     fetch: str = ""  # or where to get it: "scheme:place?option=value"
+    synthetic: bool = False  # made by a program, a rule or a simulation, not observed
+    folder: Path = DATASETS  # where the card lies
 
 
 @cache
-def cards() -> dict[str, Card]:
-    """Every data set by name; none where the project was installed without them."""
-    found = {}
-    for file in sorted(DATASETS.glob("*/dataset.toml")):
-        about = tomllib.loads(file.read_text())
-        found[file.parent.name] = Card(name=file.parent.name, **about)
-    return found
+def cards(root: Path = DATASETS) -> dict[str, Card]:
+    """Every data set by name; none where the project was installed without them. Raises DataError for a broken card."""
+    return {file.parent.name: _read(file) for file in sorted(root.glob("*/dataset.toml"))}
+
+
+def _read(file: Path) -> Card:
+    try:
+        card = Card(name=file.parent.name, folder=file.parent, **tomllib.loads(file.read_text()))
+    except (tomllib.TOMLDecodeError, TypeError) as problem:
+        raise DataError(f"{file} is no card of a data set: {problem}.", "Its keys are listed in datasets/README.md.",
+                        "Mend the card.") from problem  # fmt: skip
+    if bool(card.files) == bool(card.fetch):
+        raise DataError(f"{file} has files = '{card.files}' and fetch = '{card.fetch}'.",
+                        "A card has exactly one of the two.", "Mend the card.")  # fmt: skip
+    return card
 
 
 def materialise(card: Card) -> Path:
     """The path to a data set's files, fetched once into the user's folder. Raises DataError when its source is absent."""
     if card.files:
-        return DATASETS / card.name / card.files
+        return card.folder / card.files
     place = home() / "datasets" / card.name
     if not place.exists():
-        scheme, _, rest = card.fetch.partition(":")
-        where, _, options = rest.partition("?")
-        part = place.with_name(f".{card.name}.{os.getpid()}")
-        part.mkdir(parents=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{card.name}.", dir=place.parent))
         try:
-            fetcher: Callable[..., None] = FETCHERS[scheme]
-            fetcher(where, part, **dict(parse_qsl(options)))
-            if not place.exists():
+            _fetch(card, part)
+            part.chmod(0o755)
+            try:
                 part.rename(place)
+            except OSError:
+                if not place.exists():  # otherwise another process was faster: its files are as good
+                    raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
     inside = [p for p in place.iterdir() if p.suffix in (".csv", ".npz")]
     return inside[0] if len(inside) == 1 else place
+
+
+def _fetch(card: Card, into: Path) -> None:
+    """Run the fetcher that `card.fetch` names, into an empty folder."""
+    scheme, _, rest = card.fetch.partition(":")
+    where, _, options = rest.partition("?")
+    if scheme not in FETCHERS:
+        raise DataError(*unknown("fetch scheme", scheme, FETCHERS, "The schemes are in metalearner/fetchers.py."))
+    try:
+        FETCHERS[scheme](where, into, **dict(parse_qsl(options)))
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile) as problem:
+        raise DataError(
+            f"Data set '{card.name}' could not be made from '{card.fetch}': {type(problem).__name__}: {problem}.",
+            "Its source is not as the card expects it.",
+            "Compare the card's `fetch` with the source, or choose another data set.",
+        ) from problem

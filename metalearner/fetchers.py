@@ -8,16 +8,20 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import DataError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 def scikit_learn(name: str, out: Path) -> None:
-    """ "sklearn:wine": a bundled data set; tables become CSV, digits a folder of PNGs a class."""
+    """ "sklearn:wine": a bundled data set as CSV; "sklearn:digits-folder" as a folder of PNGs a class."""
     from sklearn import datasets
 
     found = getattr(datasets, f"load_{name.partition('-')[0]}")()
@@ -32,10 +36,11 @@ def scikit_learn(name: str, out: Path) -> None:
     frame.to_csv(out / f"{name}.csv", index=False)
 
 
-def arff(path: str, out: Path, columns: str = "", steps: str = "") -> None:
+def arff(path: str, out: Path, drop: str = "", steps: str = "", first: str = "", target: str = "") -> None:
     """ "arff:classification/iris.arff": one table of the ARFF archive as CSV.
 
-    With `steps`, the numbers are a series of that many steps, and an NPZ is written.
+    `drop` names columns to leave out. With `steps`, the numbers are a series of that many steps, and an NPZ is written:
+    the `first` so many columns (default: all but the last) with `target` (default: the last) as labels.
     """
     import pandas as pd
     from scipy.io import arff as reader
@@ -46,12 +51,12 @@ def arff(path: str, out: Path, columns: str = "", steps: str = "") -> None:
     for column in frame.columns:
         if frame[column].dtype == object:
             frame[column] = frame[column].str.decode("latin-1").replace("?", "")
-    if columns:
-        frame = frame[columns.split(",")]
+    if drop:
+        frame = frame.drop(columns=drop.split(","))
     stem = Path(path).stem.replace(".", "-")
     if steps:
-        x = frame.iloc[:, :-1].to_numpy(np.float32).reshape(len(frame), int(steps), -1)
-        np.savez_compressed(out / f"{stem}.npz", x=x, y=frame.iloc[:, -1].to_numpy(str))
+        labels = frame[target] if target else frame.iloc[:, -1]
+        _series(frame.iloc[:, : int(first) if first else -1], labels, int(steps), out / f"{stem}.npz")
         return
     frame.to_csv(out / f"{stem}.csv", index=False)
 
@@ -64,8 +69,7 @@ def keel(name: str, out: Path, steps: str = "") -> None:
     frame = pd.read_csv(file, header=None, na_values=["?", "<null>"], skipinitialspace=True)
     frame.columns = [f"x{i + 1}" for i in range(frame.shape[1] - 1)] + ["class"]
     if steps:
-        x = frame.iloc[:, :-1].to_numpy(np.float32).reshape(len(frame), int(steps), -1)
-        np.savez_compressed(out / f"{name}.npz", x=x, y=frame["class"].to_numpy(str))
+        _series(frame.iloc[:, :-1], frame["class"], int(steps), out / f"{name}.npz")
         return
     frame.to_csv(out / f"{name}.csv", index=False)
 
@@ -161,6 +165,27 @@ def membranes(name: str, out: Path, rows: str = "1500") -> None:
     np.savez_compressed(out / "images.npz", images=np.stack(images), labels=np.array(labels))
 
 
+def rooms(name: str, out: Path, size: str = "32") -> None:
+    """ "rooms:houses_multimodal_112px.zip": photos "<house>_<room>.jpg" in small, the room as the label."""
+    from PIL import Image
+
+    side = int(size)
+    images, labels = [], []
+    with zipfile.ZipFile(shared(name)) as archive:
+        for entry in sorted(n for n in archive.namelist() if n.endswith(".jpg")):
+            picture = Image.open(io.BytesIO(archive.read(entry))).convert("RGB")
+            images.append(np.asarray(picture.resize((side, side), Image.Resampling.BOX)))
+            labels.append(Path(entry).stem.split("_")[1])
+    np.savez_compressed(out / "images.npz", images=np.stack(images), labels=np.array(labels))
+
+
+def _series(numbers: pd.DataFrame, labels: pd.Series, steps: int, file: Path) -> None:
+    """Columns (n, steps * channels) as an NPZ of series (n, steps, channels); number labels stay numbers."""
+    x = numbers.to_numpy(np.float32).reshape(len(numbers), steps, -1)
+    y = labels.to_numpy(np.float64) if labels.dtype.kind == "f" else labels.to_numpy(str)
+    np.savez_compressed(file, x=x, y=y)
+
+
 def _pictures(images: np.ndarray, labels: np.ndarray, out: Path) -> None:
     from PIL import Image
 
@@ -197,5 +222,6 @@ FETCHERS: dict[str, Callable[..., None]] = {
     "images": image_arrays,
     "fashion": fashion,
     "cells": cells,
+    "rooms": rooms,
     "membranes": membranes,
 }

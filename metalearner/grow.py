@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import catalogue, sources
+from .data import read
 from .errors import MetalearnerError
 from .events import Story
 from .home import home
@@ -25,7 +26,7 @@ from .task import Wish
 from .worker import Begin
 
 # A trial of the base may take this long, in seconds; learners stop in time and the record says so.
-TRIAL_SECONDS = 15.0
+TRIAL_SECONDS = 10.0
 # A rerun agrees when its score lies within this much skill of the recorded one.
 TOLERANCE = 0.05
 SEED = 0
@@ -140,7 +141,8 @@ def _setting(name: str, registry: Registry, folder: Path) -> Setting:
     folder.mkdir(parents=True)
     source = sources.find(name)
     request = Request(name, Wish(), seed=SEED)
-    return formulate_and_prepare(request, source, registry, folder, Story(folder / "events.jsonl"))[0]
+    reading = read(source.source, registry.modalities)
+    return formulate_and_prepare(request, source, reading, registry, folder, Story(folder / "events.jsonl"))[0]
 
 
 def _tried_by_name(base: Base, name: str) -> set[tuple[str, int]]:

@@ -87,6 +87,7 @@ class Output(ABC):
     name: str
     metrics: tuple[str, ...]  # that make sense for it, default first
     losses: tuple[str, ...]  # gradient losses, default first
+    finer: str = ""  # a metric that still tells predictions apart where the default one is equal
 
     @abstractmethod
     def claims(self, target: np.ndarray, kind: str) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import sources
+from .data import read
 from .deploy import Bundle
 from .errors import DataError
 from .evaluate import Answers, Evidence, evaluate
@@ -26,7 +27,8 @@ def look(request: Request, registry: Registry) -> dict[str, Any]:
     source = sources.find(request.source)
     with tempfile.TemporaryDirectory() as scratch:
         story = Story(Path(scratch) / "events.jsonl")
-        setting, _ = formulate_and_prepare(request, source, registry, Path(scratch), story)
+        reading = read(source.source, registry.modalities)
+        setting, _ = formulate_and_prepare(request, source, reading, registry, Path(scratch), story)
         foresight = foresee(setting, Base.open(), request, story)
         prior = foresight.prior
         return plain(

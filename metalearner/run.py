@@ -14,22 +14,22 @@ from . import runs, sources
 from .data import Reading, Sealed, prepare, read
 from .data.prepare import Split
 from .dataset import Dataset
-from .deploy import package
+from .deploy import Bundle, package
 from .describe import describe
 from .describe.sentence import embed
 from .errors import RunError
 from .evaluate import Answers, Evidence, evaluate
 from .events import Listener, Story
-from .kinds import Prior
+from .kinds import Executor, Job, Prior
 from .knowledge import Base
 from .monitor import reference
 from .plugins import Registry
 from .predictor import Predictor
 from .propose import Portfolio, propose
-from .records import Description, Experience, Recall, Scorecard, Trial
+from .records import Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
-from .search import Budget, Clock, Strategy, ledger, search
+from .search import Budget, Clock, Strategy, ledger, quick, search
 from .setting import Setting
 from .task import find_target, formulate
 from .train.ensemble import Selection, assemble, select
@@ -47,27 +47,32 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
     source = sources.find(request.source)
     with runs.owned(request, source.name) as folder:
         story = Story(folder / "events.jsonl", listen, clock.began)
+        reading = None if prepared(folder) else read(source.source, registry.modalities)
         executor = registry.get("executors", request.executor)
         executor.start(Begin(folder, clock.began), request.workers)  # workers import while data are read
         warm = threading.Thread(target=import_torch, daemon=True)
         warm.start()
         try:
-            setting, sealed = formulate_and_prepare(request, source, registry, folder, story)
+            setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
+            seen = ledger.read(folder / "trials")
+            clock.spent(seen)
+            begun = begin(executor, setting, clock, request.seed) if not seen else []
             foresight = foresee(setting, base or Base.open(), request, story)
             strategy = Strategy(foresight.portfolio, foresight.prior, setting.families, registry.productions,
                                 setting.metric, request.seed)  # fmt: skip
-            seen = ledger.read(folder / "trials")
-            strategy.resume(seen)
-            clock.spent(seen)
-            trials = search(
-                strategy, executor, clock, request.seed, seen, lambda t: story.tell("search", trial=t, left=clock.left)
-            )
+            strategy.count([*(t.proposal for t in seen), *begun])
+            trials = search(strategy, executor, clock, request.seed, seen,
+                            lambda t: story.tell("search", trial=t, left=clock.left), len(begun))  # fmt: skip
         finally:
             executor.stop()
         warm.join()
-        selection, predictor = combine(trials, folder, setting, story)
-        scorecard = measure(predictor, selection, sealed, setting, Evidence(trials, foresight.prior.forecast), story)
-        deliver(folder, predictor, scorecard, setting, request, clock, story)
+        ensemble = combine(trials, folder, setting, story)
+        answers = measure(ensemble, sealed, setting)
+        evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
+        scorecard = evaluate(setting.task, setting.output, setting.dataset.state, registry.metrics, answers, evidence)
+        story.tell("evaluate", scorecard=scorecard)
+        bundle = deliver(folder, ensemble.predictor, answers, scorecard, setting, clock)
+        story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable)
         experiences = [experience(t, setting) for t in trials if t not in seen]
         refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
         interrupted = clock.left > 1 and request.budget.trials is None
@@ -82,15 +87,18 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
         return done
 
 
+def prepared(folder: Path) -> bool:
+    """Whether an earlier process of this run got as far as prepared data."""
+    return (folder / "data" / "dataset.json").exists()
+
+
 def formulate_and_prepare(
-    request: Request, source: sources.Found, registry: Registry, folder: Path, story: Story
+    request: Request, source: sources.Found, reading: Reading | None, registry: Registry, folder: Path, story: Story
 ) -> tuple[Setting, Sealed | None]:
-    """Stages 1 and 2: what is wanted, and the data cleaned, folded and sealed. An earlier process's work is kept."""
+    """Stages 1 and 2: what is wanted, and the data cleaned, folded and sealed. Without a reading they are there already."""
     data = folder / "data"
-    if (data / "dataset.json").exists():
-        setting = Setting(Dataset.open(data), registry)
-        return setting, Sealed.find(data / "sealed")
-    reading = read(source.source, registry.modalities)
+    if reading is None:
+        return Setting(Dataset.open(data), registry), Sealed.find(data / "sealed")
     wish = source.wish(request.wish)
     target = find_target(reading.schema, wish)
     reading = reading.naming(target[0])
@@ -102,6 +110,14 @@ def formulate_and_prepare(
                folds=len(dataset.folds), apart=len(dataset.apart), findings=dataset.findings,
                kinds=_kinds(reading))  # fmt: skip
     return Setting(dataset, registry), sealed
+
+
+def begin(executor: Executor, setting: Setting, clock: Clock, seed: int) -> list[Proposal]:
+    """Set something quick going while the data are still being looked at."""
+    first = quick(setting.families)[:1]
+    for number, proposal in enumerate(first):
+        executor.submit(Job(number, proposal, clock.rung(seed, share=0.5)))
+    return first
 
 
 @dataclass(frozen=True)
@@ -138,7 +154,15 @@ def describe_setting(setting: Setting) -> Description:
     return describe(setting.dataset, setting.transform, setting.output, probes, embed)
 
 
-def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story) -> tuple[Selection, Predictor]:
+@dataclass(frozen=True)
+class Ensemble:
+    """The selected trials with what they said out of fold, and the function they make together."""
+
+    selection: Selection
+    predictor: Predictor
+
+
+def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story) -> Ensemble:
     """Stage 4: one calibrated ensemble out of the trials."""
     usable = [t for t in trials if t.outcome == "ok"]
     if not usable:
@@ -149,48 +173,35 @@ def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story) -
     predictor = assemble(selection, usable, folder / "trials", setting.dataset, setting.aim, setting.modality)
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
                score=selection.score, metric=setting.task.metric, calibration=predictor.calibration)  # fmt: skip
-    return selection, predictor
+    return Ensemble(selection, predictor)
 
 
-def measure(
-    predictor: Predictor,
-    selection: Selection,
-    sealed: Sealed | None,
-    setting: Setting,
-    evidence: Evidence,
-    story: Story,
-) -> Scorecard:
-    """Stage 4: the sealed test, opened once; without one, the out-of-fold estimate."""
+def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting) -> Answers:
+    """Stage 4: what is predicted for the sealed test, opened once; without one, for the rows held out of each fold."""
     dataset, output = setting.dataset, setting.output
     if sealed is not None:
         inputs, target = sealed.open()
-        prediction, split = predictor.predict(inputs), "sealed test"
+        prediction, split = ensemble.predictor.predict(inputs), "sealed test"
     else:
-        target, split = dataset.target[selection.rows], "out of fold"
-        prediction = output.calibrated(predictor.calibration, selection.prediction)
+        target, split = dataset.target[ensemble.selection.rows], "out of fold"
+        prediction = output.calibrated(ensemble.predictor.calibration, ensemble.selection.prediction)
     naive = output.baseline(dataset.state, dataset.target, len(target))
-    answers = Answers(target, prediction, naive, split)
-    scorecard = evaluate(setting.task, output, dataset.state, setting.registry.metrics, answers, evidence)
-    story.tell("evaluate", scorecard=scorecard)
-    return scorecard
+    return Answers(target, prediction, naive, split)
 
 
 def deliver(
-    folder: Path,
-    predictor: Predictor,
-    scorecard: Scorecard,
-    setting: Setting,
-    request: Request,
-    clock: Clock,
-    story: Story,
-) -> None:
-    """Stages 5 and 6: the bundle, with the reference that monitoring compares against."""
+    folder: Path, predictor: Predictor, answers: Answers, scorecard: Scorecard, setting: Setting, clock: Clock
+) -> Bundle:
+    """Stages 5 and 6: the bundle, with the reference that monitoring compares against.
+
+    The reference holds predictions of rows not learnt from: in sample they would be surer than anything to come.
+    """
     dataset = setting.dataset
-    drift = reference(setting.modality, dataset.fields, dataset.schema, predictor)
-    about = {"rows": dataset.rows, "data": dataset.card, "seed": request.seed, "target": dataset.label}
+    said = setting.output.table(dataset.state, answers.prediction)
+    drift = reference(setting.modality, dataset.fields, dataset.schema, said)
+    about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label}
     proof = dataset.fields.take(np.arange(min(64, dataset.rows)))
-    bundle = package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 0.5)
-    story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable)
+    return package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 0.5)
 
 
 def experience(trial: Trial, setting: Setting) -> Experience:
@@ -223,8 +234,11 @@ def reserve(budget: Budget) -> float:
 
 
 def import_torch() -> None:
-    """Bring torch in beside the reading of data, for the ensemble at the end."""
+    """Bring in beside the reading of data what the ensemble and the export to ONNX need at the end."""
+    import onnxscript  # noqa: F401
     import torch
+    import torch._dynamo
+    import torch.export
 
     torch.set_num_threads(2)
 

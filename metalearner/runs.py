@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import platform
 import re
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from .request import Request
 def owned(request: Request, name: str) -> Iterator[Path]:
     """The run's folder, made and locked; the kernel frees the lock when this process dies."""
     folder = request.out or Path("runs") / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:40]}-{secrets.token_hex(2)}"
+    fresh = not folder.exists()
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
@@ -40,7 +43,15 @@ def owned(request: Request, name: str) -> Iterator[Path]:
         if (folder / "run.json").exists():
             raise UserError(f"'{folder}' holds a finished run.", "", "Name another folder with --out.")
         (folder / "request.json").write_text(json.dumps(plain(request.to_json()), indent=1))
-        yield folder
+        try:
+            yield folder
+        except UserError:  # nothing half-written is left of what could not be begun
+            if fresh:
+                shutil.rmtree(folder, ignore_errors=True)
+                if request.out is None:
+                    with contextlib.suppress(OSError):  # runs/ itself, if nothing else is in it
+                        folder.parent.rmdir()
+            raise
 
 
 def request_of(folder: Path) -> Request:

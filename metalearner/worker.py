@@ -26,6 +26,7 @@ class Begin:
         """Import what is heavy while the data are being prepared, then open them."""
         registry = plugins.load()
         import torch
+        import torch._dynamo  # optimisers import it at their first step, which would then count as training
 
         torch.set_num_threads(1)
         parent = os.getppid()

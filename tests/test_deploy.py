@@ -147,6 +147,11 @@ def test_a_hostile_column_name_stays_text():
 def test_the_target_s_column_is_kept_or_told_from_the_predictions(tmp_path):
     told = write(tmp_path / "a", pairs.predictor("size")).schema
     assert told.columns[-1] == Column("size", "number") and told.names == ("x", "colour", "size")
+    predictor = pairs.predictor("size")
+    away = dataclasses.replace(
+        predictor, schema=dataclasses.replace(predictor.schema, source="/home/me/secret/rows.csv")
+    )
+    assert write(tmp_path / "c", away).schema.source == "rows.csv"
     given = Column("kind", "boolean", note="yes or no")
     about = {"rows": 3, "target": given}
     write(tmp_path / "b", pairs.predictor("kind"), about=about)
@@ -363,9 +368,9 @@ def test_networks_become_onnx_that_is_proven_equal(tmp_path, target, warm):
 
 @pytest.mark.parametrize(
     ("tiny", "seconds", "said"),
-    [({"shift": 1e-3}, 60, "differs by 0.001"), ({"raises": True}, 60, "no such operator"), ({"pause": 30}, 1, "")],
+    [({"raises": True}, 60, "no such operator"), ({"pause": 30}, 1, "")],
 )
-def test_onnx_that_differs_fails_or_takes_too_long_is_left_out(tmp_path, tiny, seconds, said, warm):
+def test_onnx_that_fails_or_takes_too_long_is_left_out(tmp_path, tiny, seconds, said, warm):
     began = time.monotonic()
     made = write(tmp_path / "bundle", pairs.predictor(tiny=tiny), seconds=seconds)
     if not said:

@@ -248,7 +248,10 @@ def test_it_listens_on_this_machine_alone(bundle, monkeypatch, capsys):
 
 
 def test_a_taken_port_is_the_user_s_to_change(bundle):
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match=r"Cannot listen on 127\.0\.0\.1"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(UserError, match=r"Cannot listen on 127\.0\.0\.1"),
+    ):
         serve(bundle, port=taken.getsockname()[1])
     with pytest.raises(UserError, match="Cannot listen"):
         serve(bundle, port=99999)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +40,7 @@ def prepare(
     `card` names the data set (name, group, source, licence). Equal rows stay on one side of every cut.
     """
     fields, target, findings = _labelled(reading, task)
-    used = [c.name for c in reading.schema.columns if not c.note.startswith("left out")]
-    hashes = row_hashes(Fields({name: column for name, column in fields.items() if name in used}))
+    hashes = row_hashes(fields)
     groups = np.unique(hashes, return_inverse=True)[1]
     repeated = len(hashes) - (groups.max() + 1)
     if repeated:
@@ -70,7 +69,7 @@ def prepare(
             licence=card.get("licence", ""),
         ),
         task=task,
-        schema=reading.schema.without(task.target),
+        schema=replace(reading.schema.without(task.target, *_left_out(reading, task)), target_hint=task.target),
         label=reading.schema.column(task.target),
         state=state,
         fields=fields.take(learn),
@@ -116,9 +115,14 @@ def _labelled(reading: Reading, task: Task) -> tuple[Fields, np.ndarray, list[Fi
         findings.append(Finding(f"{skipped} files could not be read", "skipped"))
     if not known.all():
         findings.append(Finding(f"{int((~known).sum())} rows have no {task.target}", "left out"))
-    fields = reading.fields.without(task.target)
+    fields = reading.fields.without(task.target, *_left_out(reading, task))
     rows = np.flatnonzero(known)
     return (fields if known.all() else fields.take(rows)), target[rows], findings
+
+
+def _left_out(reading: Reading, task: Task) -> list[str]:
+    """Columns the modality found no use for: identifiers, constants, what nobody reads."""
+    return [c.name for c in reading.schema.columns if "left out" in c.note and c.name != task.target]
 
 
 def _enough(task: Task, target: np.ndarray, tested: int) -> None:

@@ -61,12 +61,19 @@ def read(source: Source, modalities: Mapping[str, Modality]) -> Reading:
             raise DataError(
                 f"There is no file or folder '{path}'.", "A source is a file, a folder or the name of a data set.", hint
             )
+    complaint: DataError | None = None
     for modality in modalities.values():
-        schema = modality.sniff(source)
+        try:
+            schema = modality.sniff(source)
+        except DataError as problem:  # its kind, but broken; unless another takes it
+            complaint = complaint or problem
+            continue
         if schema is not None:
             # Only the name goes on into bundles and records: a path says where on whose machine.
             name = Path(schema.source).name or schema.source
             return Reading(source, modality, replace(schema, source=name))
+    if complaint is not None:
+        raise complaint
     raise DataError(
         f"Nobody recognises '{source if isinstance(source, str | Path) else type(source).__name__}'.",
         f"Installed kinds of data: {', '.join(sorted(modalities)) or 'none'}.",

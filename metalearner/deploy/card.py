@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..predictor import Predictor
-from ..records import DatasetCard, Scorecard, plain
+from ..records import Scorecard, plain
 
 
 def card(predictor: Predictor, scorecard: Scorecard | None, about: Mapping[str, Any], onnx: Mapping[str, Any]) -> str:
@@ -19,8 +19,8 @@ def card(predictor: Predictor, scorecard: Scorecard | None, about: Mapping[str, 
         [
             f"# A model of {inline(task.target)}",
             sentence,
-            f"Predicts `{inline(task.target)}` ({inline(task.output)}) from {len(predictor.schema.columns)} columns of "
-            f"{inline(task.modality)} data, scored by {inline(task.metric)}.",
+            f"Predicts `{inline(task.target)}` ({inline(task.output)}) from {inline(task.modality)} data with "
+            f"{_count(len(predictor.schema.columns), 'column')}, scored by {inline(task.metric)}.",
             "",
             "## Trained on",
             "",
@@ -71,8 +71,6 @@ def _trained(about: Mapping[str, Any]) -> list[str]:
     lines += [f"- SHA-256 of the data: `{inline(data['data_hash'])}`"] if data.get("data_hash") else []
     for key in ("source", "licence"):
         lines += [f"- {key}: {inline(data[key])}"] if data.get(key) else []
-    if data.get("data_hash"):
-        lines.append(f"- record: `{DatasetCard.from_json(data).id[:16]}`")
     return [*lines, f"- seed {about['seed']}"] if "seed" in about else lines
 
 
@@ -92,7 +90,8 @@ def _score(found: Scorecard | None) -> list[str]:
 
 def _members(predictor: Predictor, onnx: Mapping[str, Any]) -> list[str]:
     folds = len(predictor.transforms)
-    lines = [f"The average of {len(predictor.members)} configurations, each fitted on {folds} folds:", "",
+    models = f"{_count(len(predictor.members), 'configuration')}, each fitted on {_count(folds, 'fold')}"
+    lines = [f"The weighted average of {models}:" if len(predictor.members) * folds > 1 else "One model:", "",
              "| configuration | learner | weight | as ONNX |", "|---|---|---|---|"]  # fmt: skip
     for m in predictor.members:
         exported = sum(path.startswith(f"members/{m.trial}/") for path in onnx["proven"])
@@ -104,6 +103,10 @@ def _members(predictor: Predictor, onnx: Mapping[str, Any]) -> list[str]:
             f"Regions are conformal: they hold the truth for {predictor.conformal['level']:.0%} of rows like these.",
         ]
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _n(value: float | None) -> str:

@@ -136,7 +136,7 @@ def _exports(predictor: Predictor, proof: Fields) -> list[Export]:
 
 
 def _labelled(predictor: Predictor, about: Mapping[str, Any]) -> Schema:
-    """The schema with the target's column, so that labelled rows can be read too."""
+    """The schema with the target's column, so that labelled rows can be read too; of the source only its name."""
     task, schema = predictor.task, predictor.schema.without(predictor.task.target)
     column = about.get("target")
     if isinstance(column, Mapping):
@@ -145,7 +145,7 @@ def _labelled(predictor: Predictor, about: Mapping[str, Any]) -> Schema:
         nothing = predictor.output.baseline(predictor.state, np.zeros(1, np.int64), 1)
         said = np.asarray(predictor.output.table(predictor.state, nothing)["prediction"])
         column = Column(task.target, "number" if said.dtype.kind in "fiu" else "category")
-    return replace(schema, columns=(*schema.columns, column))
+    return replace(schema, source=Path(schema.source).name, columns=(*schema.columns, column))
 
 
 def _about(

@@ -14,8 +14,8 @@ from ..records import Description
 
 VERSION = "1"
 SAMPLE = 1000
-# Elements of a sample; larger samples are cut to fewer rows, so that a description stays under five seconds.
-ELEMENTS = 1_000_000
+# Numbers in a sample; of larger rows fewer are taken, so that a description stays under five seconds.
+ELEMENTS = 8_000_000
 SECONDS = 5.0
 
 
@@ -28,27 +28,50 @@ def describe(
 ) -> Description:
     """Named numbers in one fixed order, beside the embedded task sentence.
 
-    At most 1,000 training rows are looked at. A probe that fails, or whose turn comes after five seconds, leaves None.
+    At most 1,000 training rows are looked at. A probe that fails, or whose turn comes after five seconds, leaves None
+    and a warning that names it.
     """
     start = time.monotonic()
     rows = min(SAMPLE, max(100, int(ELEMENTS / max(1, _row_size(dataset, transform)))))
     tensors, views, target = dataset.sample(rows, transform)
     numbers: dict[str, float | None] = {}
-    names = []
+    versions = [VERSION]
     for probe in probes:
-        names.append(f"{probe.name} {probe.version}")
+        versions.append(str(probe.version))
         explained = getattr(probe, "explains", {})
         found: Mapping[str, float | None] = {}
-        if time.monotonic() - start < SECONDS:
+        if time.monotonic() - start > SECONDS:
+            warnings.warn(f"probe '{probe.name}' was left out: {SECONDS:.0f} s were over before its turn", stacklevel=2)
+        else:
             try:
                 found = probe.measure(tensors, views, target, output, np.random.default_rng(0))
             except Exception as problem:  # one probe that fails costs its own numbers only
                 warnings.warn(f"probe '{probe.name}' failed: {type(problem).__name__}: {problem}", stacklevel=2)
         numbers |= {f"{probe.name}.{k}": _number(found.get(k)) for k in (explained or found)}
-    numbers["size.rows"] = float(np.log10(dataset.rows))  # of all training rows, not of the sample
+    _count_all_rows(numbers, dataset.rows, len(target))
     seconds = time.monotonic() - start
-    sentence = tuple(float(v) for v in embed(dataset.task.sentence)) if embed and dataset.task.sentence else ()
-    return Description(f"{VERSION}: {', '.join(names)}", numbers, sentence, seconds)
+    sentence = _words(dataset.task.sentence, embed)
+    # Numbers of different probes, or of other versions of them, are never compared.
+    return Description(".".join(versions), numbers, sentence, seconds)
+
+
+def _count_all_rows(numbers: dict[str, float | None], rows: int, sampled: int) -> None:
+    """Numbers that count rows, of all training rows instead of the sample (logarithms, so a difference)."""
+    for name in ("size.rows", "size.rows_per_element"):
+        value = numbers.get(name)
+        if value is not None:
+            numbers[name] = value + float(np.log10(rows / sampled))
+
+
+def _words(sentence: str, embed: Callable[[str], Sequence[float]] | None) -> tuple[float, ...]:
+    """The embedded sentence; empty, with a warning, where embedding fails."""
+    if embed is None or not sentence:
+        return ()
+    try:
+        return tuple(float(v) for v in embed(sentence))
+    except Exception as problem:  # a broken encoder costs the sentence, not the run
+        warnings.warn(f"the task sentence was not embedded: {type(problem).__name__}: {problem}", stacklevel=3)
+        return ()
 
 
 def explain(description: Description, probes: Iterable[Probe]) -> list[tuple[str, float | None, str, str]]:
@@ -58,6 +81,7 @@ def explain(description: Description, probes: Iterable[Probe]) -> list[tuple[str
 
 
 def _row_size(dataset: Dataset, transform: Transform) -> int:
+    """Numbers and categories in one row."""
     _, views, _ = dataset.sample(min(50, dataset.rows), transform)
     return sum(int(np.prod(v.shape)) + len(v.cardinalities) for v in views.values())
 

@@ -11,6 +11,8 @@ from ..kinds import Output, Probe
 from ..records import View
 from .flat import matrix, positions
 
+# Positions that are known in fewer rows than this say nothing of their values.
+LEAST = 10
 MOST = 512  # positions looked at
 
 
@@ -23,10 +25,10 @@ class Marginals(Probe):
         "skew_high": ("", "its 90 % quantile"),
         "tails": ("log", "median over positions of the kurtosis, 3 for a bell curve"),
         "tails_high": ("log", "its 90 % quantile"),
-        "zeros": ("share", "numbers equal to the most frequent one of their position"),
-        "distinct": ("share", "distinct values of a position over rows, median"),
+        "repeated": ("share", "numbers equal to the most frequent one of their position, mean"),
+        "distinct": ("share", "distinct values of a position over its known ones, median"),
         "correlation": ("", "mean absolute correlation of two positions"),
-        "correlation_target": ("", "largest absolute correlation of a position with the target or its class codes"),
+        "correlation_target": ("", "largest absolute correlation of a position with the target or one of its classes"),
         "rank": ("share", "effective rank: principal components that matter, over positions"),
         "components_90": ("log10", "principal components for 90 % of the variance"),
     }
@@ -40,18 +42,13 @@ class Marginals(Probe):
         rng: np.random.Generator,
     ) -> dict[str, float | None]:
         """Quantiles over at most 512 positions."""
-        raw, x = positions(tensors), matrix(tensors, views)
-        found: dict[str, float | None] = {}
-        if raw.shape[1]:
-            raw = raw[:, rng.permutation(raw.shape[1])[:MOST]]
-            ordered = np.sort(raw, axis=0)
-            found["distinct"] = float(np.median((np.diff(ordered, axis=0) > 0).sum(0) + 1) / len(raw))
-            found["zeros"] = float(np.mean(raw == np.median(raw, axis=0)))
+        found = _values(positions(tensors, MOST, rng))
+        x = matrix(tensors, views, MOST, rng)
         if not x.shape[1]:
             return found
-        x = x[:, rng.permutation(x.shape[1])[:MOST]]
         skew, tails = np.abs((x**3).mean(0)), np.log((x**4).mean(0) + 1e-6)
-        share = np.linalg.svd(x, compute_uv=False) ** 2
+        gram = x.T @ x if x.shape[1] <= len(x) else x @ x.T  # the same eigenvalues, the smaller matrix
+        share = np.maximum(np.linalg.eigvalsh(gram)[::-1], 0)
         share = share / share.sum()
         entropy = -(share * np.log(share + 1e-12)).sum()
         few = x[:, :300]
@@ -62,7 +59,7 @@ class Marginals(Probe):
             "tails": float(np.median(tails)),
             "tails_high": float(np.quantile(tails, 0.9)),
             "rank": float(np.exp(entropy) / x.shape[1]),
-            "components_90": float(np.log10(1 + np.searchsorted(np.cumsum(share), 0.9))),
+            "components_90": float(np.log10(1 + np.searchsorted(np.cumsum(share), 0.9 - 1e-6))),
             "correlation_target": float(_with_target(x, target)),
         }
         if few.shape[1] > 1:
@@ -70,6 +67,20 @@ class Marginals(Probe):
                 (correlation.sum() - np.trace(correlation)) / (few.shape[1] * (few.shape[1] - 1))
             )
         return found
+
+
+def _values(raw: np.ndarray) -> dict[str, float | None]:
+    """How often the values of a position repeat, over positions (n, p); NaN is missing."""
+    repeated, distinct = [], []
+    for column in raw.T:
+        known = column[np.isfinite(column)]
+        if len(known) >= LEAST:
+            counts = np.unique(known, return_counts=True)[1]
+            repeated.append(counts.max() / len(known))
+            distinct.append(len(counts) / len(known))
+    if not repeated:
+        return {}
+    return {"repeated": float(np.mean(repeated)), "distinct": float(np.median(distinct))}
 
 
 def _with_target(x: np.ndarray, target: np.ndarray) -> float:

@@ -23,6 +23,7 @@ class Classification(Output):
     name = "classification"
     metrics = ("accuracy", "balanced-accuracy", "log-loss", "auc", "f1", "recall", "precision")
     losses = ("cross-entropy", "focal", "balanced-cross-entropy")
+    finer = "log-loss"
 
     def claims(self, target: np.ndarray, kind: str) -> float:
         """Sure of words; of numbers only when they are few whole ones."""

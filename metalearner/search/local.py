@@ -10,11 +10,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from ..errors import RunError
 from ..kinds import Executor, Job
 from ..records import Trial
 
 # A worker that has not come back this long after its job's deadline is ended.
 GRACE = 2.0
+# Workers that may die before they are ready, until the reason is no accident.
+STILLBORN = 3
 # Of the machine's memory, the share that all workers together may have as data.
 MEMORY_SHARE = 0.8
 
@@ -26,6 +29,7 @@ class LocalProcesses(Executor):
 
     def __init__(self) -> None:
         self._workers: list[_Worker] = []
+        self._stillborn = 0
 
     def start(self, begin: Callable[[], Callable[[Job], Trial]], workers: int) -> None:
         """Spawn `workers` processes; they import and wait while the caller goes on."""
@@ -34,25 +38,25 @@ class LocalProcesses(Executor):
         self._workers = [_Worker.spawn(begin, self._memory) for _ in range(workers)]
 
     def submit(self, job: Job) -> None:
-        """Hand the job to a worker that has none."""
-        worker = next(w for w in self._workers if w.job is None)
+        """Hand the job to a worker that has none; one that is still getting ready takes it up as soon as it is."""
+        free = [w for w in self._workers if w.job is None]
+        worker = next((w for w in free if w.ready), free[0])
         worker.job, worker.since = job, time.monotonic()
         worker.connection.send(job)
 
     def collect(self, timeout: float) -> list[Trial]:
         """Finished trials; ends workers that are far past their deadline."""
-        busy = {w.connection: w for w in self._workers if w.job is not None}
-        found = []
-        for ready in wait(list(busy), timeout=max(0.0, timeout)):
-            found.append(self._receive(busy[ready]))  # type: ignore[index]
+        listening = {w.connection: w for w in self._workers if w.job is not None or not w.ready}
+        answers = [self._receive(listening[c]) for c in wait(list(listening), timeout=max(0.0, timeout))]  # type: ignore[index]
+        found = [trial for trial in answers if trial is not None]
         for worker in self._workers:
             if worker.job is not None and time.monotonic() > worker.job.rung.deadline + GRACE:
                 found.append(self._lost(worker, "timeout", f"no answer {GRACE:.0f} s after its deadline"))
         return found
 
     def idle(self) -> int:
-        """Workers without a job."""
-        return sum(w.job is None for w in self._workers)
+        """Workers that are ready and have no job."""
+        return sum(w.ready and w.job is None for w in self._workers)
 
     def stop(self) -> None:
         """End all workers at once; what they were fitting is lost, what they finished is on disk."""
@@ -60,25 +64,41 @@ class LocalProcesses(Executor):
             worker.end()
         self._workers = []
 
-    def _receive(self, worker: _Worker) -> Trial:
+    def _receive(self, worker: _Worker) -> Trial | None:
+        """A worker's answer: a trial, or None when it said that it is ready."""
         try:
-            trial: Trial = worker.connection.recv()
+            answer: Trial | None = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join(1)
-            return self._lost(worker, "crash", f"the worker died (exit code {worker.process.exitcode})")
-        worker.job = None
-        return trial
+            why = f"the worker died (exit code {worker.process.exitcode})"
+            if worker.job is not None:
+                return self._lost(worker, "crash", why)
+            self._stillborn += 1
+            if self._stillborn > STILLBORN:
+                raise RunError(
+                    f"Workers cannot start: {why}.", "They load the plugins and the data.", "metalearner doctor"
+                ) from None
+            self._replace(worker)
+            return None
+        if answer is None:
+            worker.ready = True
+        else:
+            worker.job = None
+        return answer
 
     def _lost(self, worker: _Worker, outcome: str, error: str) -> Trial:
         """The trial of a worker that will not answer; a new worker takes its place."""
         job = worker.job
         assert job is not None
-        worker.end()
-        self._workers[self._workers.index(worker)] = _Worker.spawn(self._begin, self._memory)
+        self._replace(worker)
         seconds = time.monotonic() - worker.since
         return Trial(
             job.number, job.proposal, outcome, job.rung.seed, job.rung.share, None, None, seconds, 0.0, {}, error
         )
+
+    def _replace(self, worker: _Worker) -> None:
+        worker.end()
+        self._workers[self._workers.index(worker)] = _Worker.spawn(self._begin, self._memory)
 
 
 class _Worker:
@@ -88,6 +108,7 @@ class _Worker:
         self.process, self.connection = process, connection
         self.job: Job | None = None
         self.since = 0.0
+        self.ready = False
 
     @classmethod
     def spawn(cls, begin: Callable[[], Callable[[Job], Trial]], memory: int) -> _Worker:
@@ -115,6 +136,7 @@ def _serve(connection: Connection, begin: Callable[[], Callable[[Job], Trial]], 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     _cap_memory(memory)
     fit = begin()
+    connection.send(None)  # ready
     while True:
         try:
             job: Job = connection.recv()

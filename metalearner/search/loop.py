@@ -50,9 +50,9 @@ class Clock:
         """Count the seconds an earlier process of this run had already used."""
         self.began -= max((t.finished for t in seen), default=0.0)
 
-    def rung(self, seed: int) -> Rung:
-        """A full fit that ends in time."""
-        share = TRIAL_SHARE * self.budget.seconds if self.budget.seconds else float("inf")
+    def rung(self, seed: int, share: float = TRIAL_SHARE) -> Rung:
+        """A full fit that takes at most a share of the budget and ends in time."""
+        share = share * self.budget.seconds if self.budget.seconds else float("inf")
         return Rung(1.0, time.monotonic() + min(self.left, max(share, 3.0)), 1, seed)
 
 
@@ -63,29 +63,43 @@ def search(
     seed: int,
     seen: Sequence[Trial] = (),
     listen: Callable[[Trial], None] = lambda trial: None,
+    begun: int = 0,
 ) -> list[Trial]:
-    """Submit, collect, listen; KeyboardInterrupt ends it early. Returns all trials, those of `seen` included."""
+    """Submit, collect, listen; KeyboardInterrupt ends it early. Returns all trials, those of `seen` included.
+
+    `begun` jobs were submitted before, numbered on from `seen`.
+    """
     trials = list(seen)
-    number = max((t.number for t in trials), default=-1) + 1
-    limit = clock.budget.trials
+    number = first_number(seen) + begun
+    pending = begun
     try:
         while True:
-            while executor.idle() and clock.left > SHORTEST and (limit is None or number < limit):
+            exhausted = False
+            while (
+                executor.idle()
+                and clock.left > SHORTEST
+                and number < (clock.budget.trials or float("inf"))
+                and not exhausted
+            ):
                 proposals = proposer.ask(1, trials, clock.left)
-                if not proposals:
-                    break
-                executor.submit(Job(number, proposals[0], clock.rung(seed)))
-                number += 1
-            pending = number - (max((t.number for t in seen), default=-1) + 1) - (len(trials) - len(seen))
-            if pending == 0:
+                exhausted = not proposals
+                for proposal in proposals:
+                    executor.submit(Job(number, proposal, clock.rung(seed)))
+                    number, pending = number + 1, pending + 1
+            more = clock.left > SHORTEST and number < (clock.budget.trials or float("inf")) and not exhausted
+            if (not pending and not more) or clock.left < -GRACE:
                 return trials
             for trial in executor.collect(min(0.5, max(0.05, clock.left))):
+                pending -= 1
                 trials.append(trial)
                 listen(trial)
-            if clock.left < -GRACE:
-                return trials
     except KeyboardInterrupt:
         return trials
+
+
+def first_number(seen: Sequence[Trial]) -> int:
+    """The number of the next trial."""
+    return max((t.number for t in seen), default=-1) + 1
 
 
 # How long the search waits for the last trials after its time is up, in seconds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -49,14 +49,13 @@ class Strategy(Proposer):
                 proposals.append(proposal)
         return proposals
 
-    def resume(self, seen: Sequence[Trial]) -> None:
-        """Count what an earlier process tried as proposed."""
-        self._asked |= {self._key(t.proposal) for t in seen}
+    def count(self, proposals: Iterable[Proposal]) -> None:
+        """Count what was tried or begun before as proposed."""
+        self._asked |= {self._key(p) for p in proposals}
 
     def _one(self, seen: Sequence[Trial], seconds_left: float) -> Proposal | None:
-        quick = self._fresh(self._quick())
-        if quick and not self._asked:
-            return quick[0]
+        if not self._asked and (first := self._fresh(quick(self.families))):
+            return first[0]
         if len(self._asked) <= OPENING:
             opening = self._fresh(self.portfolio.ask(len(self._asked) + 1, seen, seconds_left))
             if opening:
@@ -68,10 +67,6 @@ class Strategy(Proposer):
             return next(iter(self._fresh(self.tpe.ask(1, seen, seconds_left))), None)
         more = self._fresh(self.portfolio.ask(len(self._asked) + 1, seen, seconds_left))
         return more[0] if more else next(iter(self._fresh([self._draw(uniform=False)])), None)
-
-    def _quick(self) -> list[Proposal]:
-        quick = [f for f in self.families.values() if "quick" in f.tags]
-        return [Proposal(f.presets[0], f.name, "first", "a usable model within seconds") for f in quick]
 
     def _draw(self, uniform: bool) -> Proposal:
         """A family by its odds (or any), one of its presets, new numbers near it (or anywhere)."""
@@ -98,3 +93,9 @@ class Strategy(Proposer):
 
     def _key(self, proposal: Proposal) -> str:
         return grammar.complete(proposal.config, self.productions).id
+
+
+def quick(families: Mapping[str, Family]) -> list[Proposal]:
+    """What gives a usable model within seconds, before anything is known of the data."""
+    found = [f for f in families.values() if "quick" in f.tags]
+    return [Proposal(f.presets[0], f.name, "first", "a usable model within seconds") for f in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from ..records import Trial
 
 # Selection looks at the best few only, and stops adding when nothing helps any more.
 CANDIDATES, ROUNDS = 20, 25
+# How much the finer metric counts beside the task's own.
+FINER = 0.1
 # New rows fall into the conformal region this often.
 LEVEL = 0.9
 
@@ -39,9 +41,7 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) ->
     stored = {t.name: np.load(folder / t.name / "prediction.npy") for t in usable}
     target = dataset.target[rows]
 
-    def score(prediction: np.ndarray) -> float:
-        value = aim.metric.score(target, prediction, aim.state)
-        return sign * value if np.isfinite(value) else -np.inf
+    score = _objective(aim, dataset, target)
 
     chosen: list[str] = []
     best: tuple[float, list[str]] = (-np.inf, [])
@@ -54,7 +54,26 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) ->
             break
     picked = best[1] or chosen[:1]
     weights = {n: picked.count(n) / len(picked) for n in dict.fromkeys(picked)}
-    return Selection(weights, rows, _mean(aim, stored, picked), sign * best[0])
+    together = _mean(aim, stored, picked)
+    return Selection(weights, rows, together, aim.metric.score(target, together, aim.state))
+
+
+def _objective(aim: Aim, dataset: Dataset, target: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Skill in the task's metric, plus a little of the finer one: steps of one row hide what a member adds."""
+    naive = aim.output.baseline(aim.state, dataset.target, len(target))
+    parts = [(aim.metric, 1.0)]
+    finer = aim.registry.metrics.get(aim.output.finer)
+    if finer is not None and finer.name != aim.metric.name:
+        parts.append((finer, FINER))
+    floors = [m.score(target, naive, aim.state) for m, _ in parts]
+
+    def objective(prediction: np.ndarray) -> float:
+        total = sum(
+            weight * m.skill(m.score(target, prediction, aim.state), floor) for (m, weight), floor in zip(parts, floors)
+        )
+        return float(total) if np.isfinite(total) else -np.inf
+
+    return objective
 
 
 def _mean(aim: Aim, stored: dict[str, np.ndarray], names: list[str]) -> np.ndarray:

@@ -168,7 +168,7 @@ class Training:
         """The best weights so far; the latest ones and the optimiser go into the checkpoint."""
         latest = {f"net/{k}": v.detach().clone().contiguous() for k, v in self.net.state_dict().items()}
         for i, state in self.optimiser.state_dict()["state"].items():
-            latest |= {f"optimiser/{i}/{k}": torch.as_tensor(v).clone() for k, v in state.items() if v is not None}
+            latest |= {f"optimiser/{i}/{k}": torch.as_tensor(v).clone().contiguous() for k, v in state.items() if v is not None}
         progress = {"epoch": self.epoch, "best": self.best, "best_epoch": self.best_epoch, "curve": self.curve}
         self.net.load_state_dict(self.best_weights)
         return NetModel(self.net.eval(), self.config, self.views, aim, latest, progress)

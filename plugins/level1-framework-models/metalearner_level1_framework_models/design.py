@@ -138,16 +138,19 @@ def _expansions(numeric: np.ndarray, found: Mapping[str, np.ndarray], kind: str)
     rich = np.flatnonzero((np.diff(z, axis=0) > 1e-6).sum(axis=0) >= 2)
     if kind == "squares":
         return empty | {"squares": rich}
-    many = max(1, min(KNOTS, EXPANDED // max(1, len(rich))))
-    hinges: list[int] = []
-    knots: list[float] = []
-    for column in rich:
-        known = z[~np.isnan(z[:, column]), column]
-        inner = np.unique(np.quantile(known, np.arange(1, many + 1) / (many + 1)))
-        inner = inner[(inner > known[0]) & (inner < known[-1])]
-        hinges += [int(column)] * len(inner)
-        knots += inner.tolist()
-    return empty | {"hinges": np.array(hinges, np.int64), "knots": np.array(knots, np.float64)}
+    hinges, knots = _knots(z[:, rich], max(1, min(KNOTS, EXPANDED // max(1, len(rich)))))
+    return empty | {"hinges": rich[hinges], "knots": knots}
+
+
+def _knots(z: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and places of hinges: at most `many` quantiles of each sorted column (NaN last), inside its range."""
+    count = (~np.isnan(z)).sum(axis=0)
+    at = np.arange(1, many + 1)[:, None] * (count - 1) // (many + 1)
+    found = np.take_along_axis(z, at, axis=0)  # (many, columns)
+    inside = (found > z[0] + 1e-6) & (found < np.take_along_axis(z, count[None] - 1, axis=0) - 1e-6)
+    inside[1:] &= np.diff(found, axis=0) > 1e-6
+    column, place = np.nonzero(inside.T)
+    return column, found[place, column].astype(np.float64)
 
 
 def _pairs(base: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -175,10 +175,14 @@ SEQUENCES = [
         "resnet-1d",
         "Residual convolutions along time: local shapes, wherever they occur.",
         [
-            ({}, {"lr": 2e-3, "weight_decay": 0.02, "epochs": 50}),
             (
-                {"width": 16, "depth": 2, "stages": 4, "dropout": 0.25},
-                {"lr": 2e-3, "weight_decay": 0.05, "epochs": 60, "schedule": "one-cycle", "label_smoothing": 0.1, "patience": 20},
+                {"width": 16, "stages": 4, "kernel": 11},
+                {"lr": 5e-3, "weight_decay": 0.02, "epochs": 50},
+            ),
+            ({"dropout": 0.2}, {"lr": 5e-3, "weight_decay": 0.02, "epochs": 40}),
+            (
+                {"depth": 2, "stages": 4, "length": 512, "dropout": 0.3},
+                {"lr": 3e-3, "weight_decay": 0.05, "epochs": 50, "schedule": "one-cycle", "label_smoothing": 0.1, "patience": 20},
             ),
         ],
         ("convolution",),
@@ -187,14 +191,14 @@ SEQUENCES = [
         "inception-time",
         "Convolutions of three lengths side by side: shapes short and long at once.",
         [
-            ({}, {"lr": 2e-3, "weight_decay": 0.01, "epochs": 60, "patience": 15}),
+            ({}, {"lr": 4e-3, "weight_decay": 0.02, "epochs": 40}),
             (
                 {"depth": 6, "dropout": 0.2},
-                {"lr": 2e-3, "weight_decay": 0.02, "epochs": 70, "label_smoothing": 0.05, "patience": 20},
+                {"lr": 3e-3, "weight_decay": 0.02, "epochs": 50, "label_smoothing": 0.05, "patience": 15},
             ),
             (
                 {"width": 8, "kernel": 19, "length": 256},
-                {"lr": 4e-3, "weight_decay": 0.01, "batch_size": 32, "epochs": 60, "patience": 15},
+                {"lr": 6e-3, "weight_decay": 0.01, "epochs": 50},
             ),
         ],
         ("convolution", "long-kernel"),
@@ -223,7 +227,7 @@ SEQUENCES = [
         "sequence-transformer",
         "Attention over patches of a series: distant parts compared directly.",
         [
-            ({}, {"lr": 1e-3, "weight_decay": 0.02, "epochs": 60, "warmup": 0.1, "patience": 15}),
+            ({}, {"lr": 2e-3, "weight_decay": 0.02, "epochs": 40, "warmup": 0.1}),
             (
                 {"width": 32, "blocks": 1, "tokens": 32, "dropout": 0.2},
                 {"lr": 3e-3, "weight_decay": 0.05, "batch_size": 32, "epochs": 60, "warmup": 0.1, "patience": 15},

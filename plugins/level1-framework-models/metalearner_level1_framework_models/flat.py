@@ -61,21 +61,16 @@ def _factors(view: View) -> tuple[int, ...]:
 
 
 def _dense(tensor: Tensor, view: View) -> np.ndarray:
-    """(n, axes..., channels) -> (n, width), pooled along axes as `_factors` says."""
-    values = np.asarray(tensor.values, np.float32)
-    for axis, factor in enumerate(_factors(view), start=1):
-        if factor > 1:
-            values = _pooled(values, axis, factor)
+    """(n, axes..., channels) -> (n, width): means over blocks, of the numbers that are there; NaN where none is."""
+    values, factors = np.asarray(tensor.values, np.float32), _factors(view)
+    if max(factors, default=1) > 1:
+        known = ~np.isnan(values)
+        total, count = np.where(known, values, 0), known.astype(np.float32)
+        for axis, factor in enumerate(factors, start=1):
+            starts = np.arange(0, values.shape[axis], factor)
+            total, count = np.add.reduceat(total, starts, axis), np.add.reduceat(count, starts, axis)
+        values = np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
     return np.ascontiguousarray(values.reshape(len(values), _dense_width(view)))
-
-
-def _pooled(values: np.ndarray, axis: int, factor: int) -> np.ndarray:
-    """Mean over blocks of `factor` along an axis, of the numbers that are there; NaN where none is."""
-    starts = np.arange(0, values.shape[axis], factor)
-    known = ~np.isnan(values)
-    total = np.add.reduceat(np.where(known, values, 0), starts, axis=axis)
-    count = np.add.reduceat(known, starts, axis=axis, dtype=np.float32)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def _ragged_axis(view: View) -> int | None:

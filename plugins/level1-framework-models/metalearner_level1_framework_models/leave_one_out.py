@@ -31,15 +31,15 @@ def fit(x: np.ndarray, y: np.ndarray, classifies: bool) -> Ridge:
     leverage, so that one decomposition serves all penalties.
     """
     mean = y.mean(axis=0)
-    centred = y - mean
     basis, values = _decompose(x)
+    centred = (y - mean).astype(basis.dtype)
     inner = basis.T @ centred
-    squared = basis**2
     some = np.random.default_rng(0).permutation(len(x))[:LOOKED_AT]  # a fixed draw: the choice must not wander
+    squared = basis[some] ** 2
     best = (np.inf, 0.0, 1.0)
     for penalty in PENALTIES * values.sum() / len(x):
         shrink = values / (values + penalty)
-        leverage = np.minimum(squared[some] @ shrink + 1 / len(x), 1 - 1e-9)
+        leverage = np.minimum(squared @ shrink + 1 / len(x), 1 - 1e-9)
         residual = (centred[some] - basis[some] @ (shrink[:, None] * inner)) / (1 - leverage)[:, None]
         scores = y[some] - residual
         loss, sharpness = _sharpen(scores, y[some]) if classifies else (float(np.mean(residual**2)), 1.0)
@@ -54,11 +54,11 @@ def _decompose(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, p = x.shape
     if n <= p:
         values, vectors = np.linalg.eigh((x @ x.T).astype(np.float64))
-        real = values > values[-1] * 1e-7
+        real = values > max(values[-1], 1e-9) * 1e-7
         return vectors[:, real], values[real]
     values, vectors = np.linalg.eigh((x.T @ x).astype(np.float64))
-    real = values > values[-1] * 1e-7
-    return (x @ vectors[:, real].astype(x.dtype)) / np.sqrt(values[real]), values[real]
+    real = values > max(values[-1], 1e-9) * 1e-7
+    return x @ (vectors[:, real] / np.sqrt(values[real])).astype(x.dtype), values[real]
 
 
 def _sharpen(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:

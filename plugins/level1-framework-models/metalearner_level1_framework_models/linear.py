@@ -24,7 +24,7 @@ CELLS = 1e7  # numbers in the design matrix
 SCORES = 2e8  # rows x columns x classes
 FLOPS = 2e10
 ITERATIONS = 300
-CELLS_PER_SECOND = 1e7  # flattening and solving, a cautious guess for when little time is left
+CELLS_PER_SECOND, FLOPS_PER_SECOND = 1e7, 1e10  # cautious guesses for when little time is left
 
 
 class Linear(Production):
@@ -62,10 +62,7 @@ class LinearModel(Model):
         scores = np.zeros((len(numeric), len(self.bias)))
         for at in range(0, len(numeric), step):
             rows = slice(at, at + step)
-            # einsum sums every row in the same order, which a BLAS product does not promise across batch sizes
-            scores[rows] = (
-                np.einsum("np,pk->nk", self.design.matrix(numeric[rows], codes[rows]), self.weight) + self.bias
-            )
+            scores[rows] = self.design.matrix(numeric[rows], codes[rows]) @ self.weight + self.bias
         return to_all_classes(softmax(scores), self.present, self.classes) if self.classes else scores
 
     def save(self, folder: Path) -> None:
@@ -154,7 +151,8 @@ def logistic(
     coefficients lie in it.
     """
     n, p = x.shape
-    if n < p and float(n) * n * p <= FLOPS:
+    gram_flops, seconds = 2.0 * n * n * p + 15.0 * n**3, upto.deadline - time.monotonic()
+    if n < p and gram_flops <= min(3 * FLOPS, 0.5 * seconds * FLOPS_PER_SECOND):
         values, vectors = np.linalg.eigh(_gram(x))
         real = values > max(values[-1], 1e-300) * 1e-10
         lengths = np.sqrt(values[real])

@@ -17,12 +17,14 @@ from metalearner.records import View
 
 from . import leave_one_out
 from .foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
-from .random_kernels import KERNELS, Kernels, PatchKernels, SeriesKernels
+from .patch_kernels import PatchKernels
+from .random_kernels import Kernels
+from .series_kernels import KERNELS, SeriesKernels
 
 CELLS = 4e7  # numbers in the feature matrix; rows are drawn by chance beyond
 BATCH_CELLS = 2e6  # numbers a batch grows to inside
 FLOPS_PER_SECOND = 1e10  # of the ridge, a cautious guess
-LEAST_ROWS = 200
+LEAST_ROWS, LEAST_FEATURES = 200, 168
 
 
 class RandomConv(Production):
@@ -46,7 +48,7 @@ class RandomConv(Production):
 
 
 def arrangement(view: View) -> tuple[str, tuple[int, ...]] | None:
-    """"image" or "series" and the axes convolved over; None when it is neither."""
+    """Whether a view is an "image" or a "series", and the axes convolved over; None when it is neither."""
     axes = {kind: tuple(i for i, k in enumerate(view.kinds, start=1) if k == kind) for kind in ("space", "time")}
     if view.cardinalities or not all(view.shape):
         return None
@@ -82,16 +84,16 @@ class RandomConvModel(Model):
         for rows in _batches(self.kernels, values):
             part = self.kernels.features(values[rows], None if mask is None else mask[rows])
             part = (part.astype(np.float64) - self.centre) / self.scale
-            scores[rows] = np.einsum("np,pk->nk", part, self.weight) + self.bias
+            scores[rows] = part @ self.weight + self.bias
         return to_all_classes(softmax(scores), self.present, self.classes) if self.classes else scores
 
     def save(self, folder: Path) -> None:
         """`random-conv.safetensors` and `random-conv.json`."""
         from safetensors.numpy import save_file
 
-        own = {name: getattr(self, name) for name in ("centre", "weight", "bias", "present")}
+        own = {name: getattr(self, name) for name in ("centre", "scale", "weight", "bias", "present")}
         arrays = {f"kernels.{k}": v for k, v in self.kernels.arrays().items()}
-        save_file(arrays | own | {"spread": self.scale}, folder / "random-conv.safetensors")
+        save_file(arrays | own, folder / "random-conv.safetensors")
         about = {"name": self.view[0], "view": self.view[1].to_json(), "classes": self.classes}
         (folder / "random-conv.json").write_text(json.dumps(about))
 
@@ -105,8 +107,8 @@ class RandomConvModel(Model):
         view = View.from_json(about["view"])
         kind = _kind(view)
         kernels = kind.from_arrays({k.partition(".")[2]: v for k, v in arrays.items() if k.startswith("kernels.")})
-        own = (arrays[name] for name in ("centre", "spread", "weight", "bias", "present"))
-        return cls((about["name"], view), kernels, *own, about["classes"])
+        own = {name: arrays[name] for name in ("centre", "scale", "weight", "bias", "present")}
+        return cls((about["name"], view), kernels, **own, classes=about["classes"])
 
 
 class RandomConvLearner(FoldwiseLearner):
@@ -137,14 +139,10 @@ class RandomConvLearner(FoldwiseLearner):
         present = np.unique(target) if classifies else np.zeros(0, np.int64)
         truth = (target[:, None] == present).astype(np.float64) if classifies else target[:, None].astype(np.float64)
         features = np.zeros((len(rows), kernels.size), np.float32)
-        for batch in _batches(kernels, values[rows[:1]], len(rows)):
+        for batch in _batches(kernels, values, len(rows)):
             chosen = rows[batch]
             features[batch] = kernels.features(values[chosen], None if mask is None else mask[chosen])
-        centre = features.mean(axis=0, dtype=np.float64)
-        features -= centre.astype(np.float32)
-        spread = np.sqrt(np.mean(features**2, axis=0, dtype=np.float64))
-        scale = np.maximum(spread, 1e-3 + 0.1 * np.median(spread)) / kernels.emphasis  # hardly varying ones stay small
-        features /= scale.astype(np.float32)
+        centre, scale = _standardise(features, kernels.emphasis)
         solved = leave_one_out.fit(features, truth, classifies)
         weight, bias = solved.weight * solved.sharpness, solved.bias * solved.sharpness
         classes = aim.output.width(aim.state) if classifies else 0
@@ -169,12 +167,22 @@ def folded(tensor: Tensor, view: View) -> tuple[np.ndarray, np.ndarray | None]:
     return values.reshape(len(values), *sizes, int(np.prod(view.shape)) // int(np.prod(sizes))), tensor.mask
 
 
-def _kind(view: View) -> type[SeriesKernels] | type[PatchKernels]:
+def _standardise(features: np.ndarray, emphasis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and scale features (n, p) in place; those that hardly vary stay small. The centre and the scale used."""
+    centre = features.mean(axis=0, dtype=np.float64)
+    features -= centre.astype(np.float32)
+    spread = np.sqrt(np.mean(features**2, axis=0, dtype=np.float64))
+    scale = np.maximum(spread, 1e-3 + 0.1 * np.median(spread)) / emphasis
+    features /= scale.astype(np.float32)
+    return centre, scale
+
+
+def _kind(view: View) -> type[Kernels]:
     found = arrangement(view)
     return PatchKernels if found is not None and found[0] == "image" else SeriesKernels
 
 
-def _batches(kernels: Any, values: np.ndarray, rows: int | None = None) -> list[slice]:
+def _batches(kernels: Kernels, values: np.ndarray, rows: int | None = None) -> list[slice]:
     """Slices small enough for the processor's cache."""
     rows = len(values) if rows is None else rows
     step = int(np.clip(BATCH_CELLS // max(1, kernels.cells(values)), 1, 256))
@@ -188,30 +196,37 @@ def _affordable(
     held_out: int,
     upto: Rung,
     rng: np.random.Generator,
-) -> tuple[Any, np.ndarray]:
+) -> tuple[Kernels, np.ndarray]:
     """Kernels and positions of rows that fit memory and the deadline: features are cut first, then rows.
 
-    A few rows are convolved to see what one costs. Without a deadline the clock decides nothing.
+    A few kernels on a few rows show what a feature costs. Without a deadline the clock decides nothing.
     """
     values, mask = data
-    kind: Any = PatchKernels if values.ndim == 4 else SeriesKernels
+    kind: type[Kernels] = PatchKernels if values.ndim == 4 else SeriesKernels
+    some = rng.permutation(rows)[: kind.rows_to_see(values)]
+    seen = values[some], None if mask is None else mask[some]
     seed = int(rng.integers(2**31))
-    seen = values[rows[:2048]], None if mask is None else mask[rows[:2048]]
-    kernels = kind.fit(*seen, numbers, np.random.default_rng(seed))
-    count = int(min(len(rows), max(LEAST_ROWS, CELLS / kernels.size)))
+    size, count = numbers["features"], int(min(len(rows), max(LEAST_ROWS, CELLS / numbers["features"])))
     if np.isfinite(upto.deadline):
-        few = rows[:8]
-        began = time.monotonic()
-        kernels.features(values[few], None if mask is None else mask[few])
-        a_feature = (time.monotonic() - began) / (len(few) * kernels.size)
-        size, left = kernels.size, 0.7 * (upto.deadline - time.monotonic())
-        while size > 2 * KERNELS and _seconds(size, count, held_out, a_feature) > left:
-            size //= 2
+        a_feature = _feature_seconds(kind, seen, numbers, seed)
+        left = 0.7 * (upto.deadline - time.monotonic())
+        while size > LEAST_FEATURES and _seconds(size, count, held_out, a_feature) > left:
+            size = max(LEAST_FEATURES, int(0.8 * size))
         while count > LEAST_ROWS and _seconds(size, count, held_out, a_feature) > left:
-            count = max(LEAST_ROWS, count // 2)
-        if size < kernels.size:
-            kernels = kind.fit(*seen, numbers | {"features": size}, np.random.default_rng(seed))
+            count = max(LEAST_ROWS, int(0.8 * count))
+    kernels = kind.fit(*seen, numbers | {"features": size}, np.random.default_rng(seed))
     return kernels, np.sort(rng.permutation(len(rows))[:count])
+
+
+def _feature_seconds(
+    kind: type[Kernels], seen: tuple[np.ndarray, np.ndarray | None], numbers: dict[str, Any], seed: int
+) -> float:
+    """Seconds a feature of a row takes."""
+    few = seen[0][:16], None if seen[1] is None else seen[1][:16]
+    draft = kind.fit(*few, numbers | {"features": 2 * LEAST_FEATURES}, np.random.default_rng(seed))
+    began = time.monotonic()
+    draft.features(*few)
+    return (time.monotonic() - began) / (len(few[0]) * draft.size)
 
 
 def _seconds(features: int, rows: int, held_out: int, a_feature: float) -> float:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import lightgbm
 
 WATCHED = 0.15  # share of the training rows that early stopping watches
+WIDE = 400  # columns from which on bins are coarse
 MATTERS = 0.002  # an improvement by this share of the loss restarts patience
 CELLS = 6e7  # numbers in the training matrix; rows are drawn by chance beyond
 CELLS_PER_SECOND = 3e6  # binning and a first round, a cautious guess for when little time is left
@@ -185,6 +186,7 @@ class Guard:
 
 def _parameters(numbers: Mapping[str, Any], fold: Fold, classes: int, rows: int, upto: Rung) -> dict[str, Any]:
     """The config in LightGBM's words; leaves and categories held in proportion to the rows."""
+    wide = flat.width(fold.views) > WIDE
     objective: dict[str, Any] = {"objective": "regression", "metric": "l2"}
     if classes == 2:
         objective = {"objective": "binary", "metric": "binary_logloss"}
@@ -200,7 +202,8 @@ def _parameters(numbers: Mapping[str, Any], fold: Fold, classes: int, rows: int,
         "lambda_l2": numbers["l2"],
         "extra_trees": numbers["extra"],
         "min_data_per_group": int(np.clip(rows // 50, 2, 100)),
-        "max_bin": 255 if flat.width(fold.views) <= 500 else 63,
+        "max_bin": 63 if wide else 255,
+        "enable_bundle": not wide,  # looking for columns that exclude each other takes longer than it saves
         "min_data_in_bin": 3 if rows >= 200 else 1,
         "feature_pre_filter": False,
         "num_threads": upto.threads,
@@ -220,7 +223,9 @@ def _datasets(
     first = flat.width(fold.views)
     categories = list(range(first, matrix.shape[1]))
     train = lightgbm.Dataset(matrix[rows[kept]], label[kept], categorical_feature=categories, params=dict(parameters))
-    return train, lightgbm.Dataset(matrix[rows[watched]], label[watched], reference=train, categorical_feature=categories)
+    return train, lightgbm.Dataset(
+        matrix[rows[watched]], label[watched], reference=train, categorical_feature=categories
+    )
 
 
 def _matrix(tensors: Tensors, views: Mapping[str, View]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,12 +119,7 @@ def load(found: Archive, labelled: bool) -> tuple[np.ndarray, np.ndarray | None]
 
 def looks(images: np.ndarray) -> tuple[list[Look], tuple[float, float] | None]:
     """What up to 500 evenly spaced images are, and the depth of images that are not bytes."""
-    depth = None
-    if images.dtype != np.uint8:
-        with np.errstate(invalid="ignore"):
-            known = images[np.isfinite(images)] if images.dtype.kind == "f" else images
-        span = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        depth = (0.0, 1.0) if images.dtype.kind == "b" else pixels.natural_depth(*span, images.dtype.kind in "iu")
+    depth = pixels.depth_of(images)
     return [pixels.look_at(pixels.to_bytes(i, depth)) for i in images[spaced(len(images), LOOKED_AT)]], depth
 
 
@@ -184,11 +179,6 @@ def _labels(path: Path, key: str, values: Any, rows: int) -> np.ndarray:
             "Save both in the same order and number.",
         )
     return values
-
-
-def listed(values: Sequence[Any] | np.ndarray) -> list[Any]:
-    """Labels as plain values."""
-    return values.tolist() if isinstance(values, np.ndarray) else list(values)
 
 
 def _pickled(path: Path, head: Head) -> DataError:

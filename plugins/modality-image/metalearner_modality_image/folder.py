@@ -26,6 +26,7 @@ def listing(path: Path, levels: Collection[str] = ()) -> Listing | None:
     `levels` are the classes already known. Raises DataError when there is nothing in it that could be data.
     """
     pictures, others = _found(path)
+    where = path.resolve().name
     if not pictures and any(suffix in DATA for suffix in others):
         return None
     if sum(others[suffix] for suffix in SERIES) >= max(1, len(pictures)):
@@ -33,7 +34,7 @@ def listing(path: Path, levels: Collection[str] = ()) -> Listing | None:
     if not pictures:
         held = ", ".join(f"{n} {suffix or 'without suffix'}" for suffix, n in others.most_common(5))
         raise DataError(
-            f"There are no images in '{path.name}'" + (f", its files are {held}." if held else ", it is empty."),
+            f"There are no images in '{where}'" + (f", its files are {held}." if held else ", it is empty."),
             READ,
             "Give a folder with one folder of images a class.",
         )
@@ -46,7 +47,7 @@ def listing(path: Path, levels: Collection[str] = ()) -> Listing | None:
     unlabelled = _unlabelled(path, pictures, wrapped, levels)
     root = path.joinpath(*wrapped)
     return Listing(
-        where=path.name,
+        where=where,
         files=tuple(root.joinpath(*parts) for parts in pictures),
         names=tuple("/".join(parts) for parts in pictures),
         columns={} if unlabelled else {"label": [parts[0] for parts in pictures]},
@@ -69,12 +70,12 @@ def _unlabelled(
     if beside:
         happened = f"In '{path.name}' {len(beside)} images lie beside the class folders: {some(beside)}."
         return (happened, _FORMS, "Put them into a class folder, or leave them out.")
-    if len(classes) > 1 and {c.lower() for c in classes} <= PARTS and not classes & set(levels):
-        if any(len(parts) > 2 for parts in pictures):
-            train = next((c for c in sorted(classes) if c.lower().startswith("train")), min(classes))
-            test = next((c for c in sorted(classes) if c != train), "")
-            happened = f"The folders in '{path.name}' are parts, not classes: {', '.join(sorted(classes))}."
-            return (happened, _FORMS, f"Give '{train}' as the source, and --test {path.name}/{test}.")
+    parted = len(classes) > 1 and {c.lower() for c in classes} <= PARTS and not classes & set(levels)
+    if parted and any(len(parts) > 2 for parts in pictures):
+        train = next((c for c in sorted(classes) if c.lower().startswith("train")), min(classes))
+        test = next((c for c in sorted(classes, key=lambda c: "test" not in c.lower()) if c != train), "")
+        happened = f"The folders in '{path.name}' are parts, not classes: {', '.join(sorted(classes))}."
+        return (happened, _FORMS, f"Give '{path.name}/{train}' as the source, and --test {path.name}/{test}.")
     return None
 
 

@@ -44,7 +44,7 @@ def text(value: Any) -> str:
     """
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -62,11 +62,11 @@ def survey(looks: Sequence[Look]) -> dict[str, Any]:
     else:
         scale = min(1.0, LARGEST / max(height, width))
         size = [max(SMALLEST, round(float(side * scale))) for side in (height, width)]
-    options = {"size": size, "channels": 1 if all(look.grey for look in looks) else 3}
+    options: dict[str, Any] = {"size": size, "channels": 1 if all(look.grey for look in looks) else 3}
     spans = [look.span for look in looks if look.span]
     if spans:
-        low, high = min(s[0] for s in spans), max(s[1] for s in spans)
-        options["depth"] = list(pixels.natural_depth(low, high, float(low).is_integer() and float(high).is_integer()))
+        whole = all(look.whole for look in looks)
+        options["depth"] = list(pixels.natural_depth(min(s[0] for s in spans), max(s[1] for s in spans), whole))
     return options
 
 

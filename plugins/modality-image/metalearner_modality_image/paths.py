@@ -57,7 +57,7 @@ def names_pictures(cells: Sequence[Any], base: Path | None = None) -> bool:
 
 def _column(where: str, columns: Columns, base: Path, known: str, claiming: bool) -> str:
     """The name of the column with the paths, "" when there is none."""
-    if known in columns and not claiming:
+    if known in columns and not claiming and any(str(c).strip().lower().endswith(SUFFIXES) for c in columns[known]):
         return known
     candidates = [name for name, cells in columns.items() if names_pictures(cells)]
     if not claiming:
@@ -81,18 +81,19 @@ def _column(where: str, columns: Columns, base: Path, known: str, claiming: bool
 def _listing(where: str, columns: Columns, base: Path, path_column: str) -> Listing | None:
     if not path_column:
         return None
-    names = tuple(str(cell).strip() for cell in columns[path_column])
-    if "" in names:
+    if path_column.lower().endswith(SUFFIXES):
         raise DataError(
-            f"Row {names.index('') + 1} of {where} names no image in column '{path_column}'.",
-            "Each row has one.",
-            "Fill it in, or leave the row out.",
+            f"{where} has no header: its first line names the image '{path_column}'.",
+            "The first line holds the names of the columns.",
+            "Put 'path,label' above it.",
         )
-    others = {name: cells for name, cells in columns.items() if name not in (path_column, "image")}
+    cells = [str(cell).strip() for cell in columns[path_column]]
+    names = tuple(cell or f"row {i}" for i, cell in enumerate(cells, 1))
+    others = {name: column for name, column in columns.items() if name not in (path_column, "image")}
     happened = f"{where} has no column but the paths in '{path_column}'." if not others else ""
     return Listing(
         where=where,
-        files=tuple(base / name for name in names),
+        files=tuple(base / cell for cell in cells),
         names=names,
         columns=others,
         options={"form": "paths", "path_column": path_column},
@@ -115,7 +116,7 @@ def _all(path: Path, delimiter: str) -> Columns:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter)
-            names = next(reader)
+            names = next(row for row in reader if row)
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise DataError(

@@ -21,7 +21,7 @@ RESOLUTION = Choice((16, 8, 32))
 class ImageEncoder(Encoder):
     """A network over two space axes of at least 4 pixels."""
 
-    tags = ("convolution",)
+    tags: tuple[str, ...] = ("convolution",)
 
     def accepts(self, view: View) -> bool:
         """Views with exactly two space axes, no codes beside them."""

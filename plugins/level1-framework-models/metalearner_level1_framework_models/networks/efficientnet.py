@@ -12,7 +12,7 @@ from torch import nn
 from metalearner.records import View
 
 from .image import ImageStem, halvings
-from .layers import eight
+from .layers import channels_last, eight
 from .mobilenet import InvertedResidual
 
 
@@ -61,7 +61,7 @@ class EfficientNet(nn.Module):
         self.width = 4 * inputs
         self.widen = nn.Sequential(nn.Conv2d(inputs, self.width, 1, bias=False), nn.BatchNorm2d(self.width), nn.SiLU())
         self.drop = nn.Dropout(numbers["dropout"])
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def forward(
         self, values: torch.Tensor, codes: torch.Tensor | None = None, mask: torch.Tensor | None = None

@@ -30,7 +30,7 @@ class Tokeniser(nn.Module):
         """A missing number has a learned vector of its own."""
         x = values.flatten(1).unsqueeze(2)  # (B, p, 1)
         tokens = [torch.zeros_like(self.bias[:1]).expand(values.shape[0], 1, -1)]  # its vector is the first bias
-        if self.weight is not None:
+        if self.weight is not None and self.missing is not None:
             gone = torch.isnan(x)
             tokens.append(torch.where(gone, self.missing, torch.where(gone, 0.0, x) * self.weight))
         if self.vectors is not None and codes is not None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from metalearner.records import View
 
+from .layers import channels_last
 from .sequence import Series, Shorten, average, convolution, hidden
 
 
@@ -57,7 +58,7 @@ class InceptionTime(nn.Module):
                 around = inputs
         self.drop = nn.Dropout(numbers["dropout"])
         self.width = inputs
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def forward(
         self, values: torch.Tensor, codes: torch.Tensor | None = None, mask: torch.Tensor | None = None

@@ -46,6 +46,10 @@ class Folded(nn.Module):
 class Codes(nn.Module):
     """Categorical codes (B, q) -> (B, width): one-hot up to 8 levels, a learned vector above."""
 
+    source: torch.Tensor
+    level: torch.Tensor
+    many: torch.Tensor
+
     def __init__(self, cardinalities: Sequence[int], vector: int = 8) -> None:
         super().__init__()
         few = [i for i, c in enumerate(cardinalities) if c <= ONE_HOT]
@@ -63,7 +67,7 @@ class Codes(nn.Module):
         """Codes (B, q) int64 -> (B, width)."""
         found = []
         if len(self.source):
-            found.append((codes[:, self.source] == self.level).float())
+            found.append(torch.eq(codes[:, self.source], self.level).float())
         if self.vectors is not None:
             found.append(self.vectors(codes[:, self.many]).flatten(1))
         return torch.cat(found, dim=1)
@@ -71,6 +75,8 @@ class Codes(nn.Module):
 
 class Vectors(nn.Module):
     """A learned vector for every level of every column: codes (B, q) -> (B, q, d), one table for all."""
+
+    starts: torch.Tensor
 
     def __init__(self, cardinalities: Sequence[int], width: int) -> None:
         super().__init__()

@@ -53,3 +53,10 @@ def eight(width: float) -> int:
     [8, 8, 16, 40]
     """
     return max(8, 8 * round(width / 8))
+
+
+def channels_last(module: nn.Module) -> None:
+    """Lay out the weights of 2-D convolutions with channels last: the CPU's kernels are faster that way."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ from torch import nn
 from metalearner.records import View
 
 from .image import ImageStem, halvings
-from .layers import DropPath, eight
+from .layers import DropPath, channels_last, eight
 
 
 class InvertedResidual(nn.Module):
@@ -70,7 +70,7 @@ class MobileNet(nn.Module):
             nn.Conv2d(inputs, self.width, 1, bias=False), nn.BatchNorm2d(self.width), nn.Hardswish()
         )
         self.drop = nn.Dropout(numbers["dropout"])
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def forward(
         self, values: torch.Tensor, codes: torch.Tensor | None = None, mask: torch.Tensor | None = None

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d
 from metalearner.records import View
 
 from .image import ImageStem, halvings
-from .layers import DropPath
+from .layers import DropPath, channels_last
 
 
 class BasicBlock(nn.Module):
@@ -64,7 +64,7 @@ class ResNet(nn.Module):
         self.norm = nn.BatchNorm2d(inputs) if first else nn.Identity()
         self.drop = nn.Dropout(numbers["dropout"])
         self.width = inputs
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def forward(
         self, values: torch.Tensor, codes: torch.Tensor | None = None, mask: torch.Tensor | None = None

@@ -10,6 +10,7 @@ from torch import nn
 
 from metalearner.records import View
 
+from .layers import channels_last
 from .sequence import Series, Shorten, average, convolution, hidden, strided
 
 
@@ -21,7 +22,7 @@ class Block1d(nn.Module):
         self.stride = stride
         self.conv1 = convolution(inputs, outputs, kernel, stride)
         self.conv2 = convolution(outputs, outputs, 3)
-        nn.init.zeros_(self.conv2[1].weight)  # the block begins as its shortcut
+        nn.init.zeros_(self.conv2.get_parameter("1.weight"))  # the block begins as its shortcut
         self.project = convolution(inputs, outputs, 1, stride) if inputs != outputs or stride > 1 else nn.Identity()
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -32,7 +33,7 @@ class Block1d(nn.Module):
 
 
 class ResNet1d(nn.Module):
-    """Stem, stages that double in width and halve in length, mean and maximum over time."""
+    """Stem, stages that double in width and halve in length, mean over time."""
 
     members = 1
 
@@ -51,15 +52,14 @@ class ResNet1d(nn.Module):
                 inputs, length = outputs, -(-length // stride)
         self.blocks = nn.ModuleList(blocks)
         self.drop = nn.Dropout(numbers["dropout"])
-        self.width = 2 * inputs
-        self.to(memory_format=torch.channels_last)
+        self.width = inputs
+        channels_last(self)
 
     def forward(
         self, values: torch.Tensor, codes: torch.Tensor | None = None, mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """-> (B, 2 x channels)."""
+        """-> (B, channels of the last stage)."""
         x, mask = self.shorten(*self.series(values, mask))
         for block in self.blocks:
             x, mask = block(x, mask)  # (B, C, 1, T)
-        # Nothing is below 0 after the last activation, so that padding cannot win the maximum.
-        return self.drop(torch.cat([average(x, mask), x.amax(dim=(2, 3))], dim=1))
+        return self.drop(average(x, mask))  # a maximum beside the mean overfitted noisy series

@@ -33,10 +33,15 @@ class NumberEmbedding(nn.Module):
     16 bins, cut at the quantiles of a normal, the outer ones open (arXiv 2203.05556). "plain": itself alone.
     """
 
+    start: torch.Tensor
+    length: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+
     def __init__(self, numbers: int, width: int, kind: str, frequency: float) -> None:
         super().__init__()
         self.kind = kind
-        self.each = 1 if kind == "plain" else max(1, min(width, WIDEST // max(1, numbers)))
+        self.each = 1 if kind == "plain" or numbers == 0 else max(1, min(width, WIDEST // numbers))
         self.width = numbers * self.each
         if self.each == 1:
             return

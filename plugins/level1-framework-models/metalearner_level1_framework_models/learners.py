@@ -1,0 +1,15 @@
+"""The learners without gradients this plugin brings, and the productions they interpret."""
+
+from __future__ import annotations
+
+from metalearner.kinds import Learner, Production
+
+from .foldwise import FoldwiseLearner
+from .linear import LinearLearner
+from .random_conv import RandomConvLearner
+from .trees import TreesLearner
+
+_FOLDWISE: list[FoldwiseLearner] = [LinearLearner(), TreesLearner(), RandomConvLearner()]
+
+LEARNERS: list[Learner] = list(_FOLDWISE)
+LEARNER_PRODUCTIONS: list[Production] = [learner.production for learner in _FOLDWISE]
