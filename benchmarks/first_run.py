@@ -40,7 +40,8 @@ def main() -> None:
     arguments.add_argument("--budget", default="60s")
     arguments.add_argument("--seed", type=int, default=0)
     given = arguments.parse_args()
-    lines = [f"| source | metric | score on sealed rows | naive baseline | winner | models | seconds of {given.budget} |", "|---|---|---|---|---|---|---|"]
+    head = f"| source | metric | score on sealed rows | naive baseline | winner | models | seconds of {given.budget} |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as scratch:
         sources = {
             "penguins (table, missing values)": "penguins",
@@ -67,7 +68,9 @@ def main() -> None:
                 f"| {found['seconds']:.1f}, whole process {wall:.1f} |"
             )
             print(lines[-1], flush=True)
-    (HERE / "first_run.md").write_text(f"# First run, budget {given.budget}, seed {given.seed}, two cores\n\n" + "\n".join(lines) + "\n")
+    (HERE / "first_run.md").write_text(
+        f"# First run, budget {given.budget}, seed {given.seed}, two cores\n\n" + "\n".join(lines) + "\n"
+    )
 
 
 if __name__ == "__main__":

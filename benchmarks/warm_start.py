@@ -42,7 +42,11 @@ def main() -> None:
         for source in SOURCES:
             arms = {
                 mode: np.mean(
-                    [curve(source, s, given.trials, mode, Path(scratch) / f"{source}{mode}{s}") for s in range(given.seeds)], axis=0
+                    [
+                        curve(source, s, given.trials, mode, Path(scratch) / f"{source}{mode}{s}")
+                        for s in range(given.seeds)
+                    ],
+                    axis=0,
                 )
                 for mode in ("--blind", "--cold")
             }

@@ -5,7 +5,7 @@ The same object predicts inside the run, from the bundle, and behind the server,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ class Predictor:
     def table(self, source: Source, regions: bool = False) -> pd.DataFrame:
         """One row a sample for people: `prediction`, `p_<class>`, and if asked the conformal `region`."""
         prediction = self.predict(self.decode(source))
-        columns: dict[str, Sequence[Any]] = dict(self.output.table(self.state, prediction))
+        columns: dict[str, Any] = dict(self.output.table(self.state, prediction))
         if regions and self.conformal:
             columns["region"] = self.output.regions(dict(self.conformal), self.state, prediction)
         return pd.DataFrame(columns)

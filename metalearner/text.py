@@ -26,7 +26,7 @@ class Narrator:
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Print what an event says, if it says anything."""
-        lines = getattr(self, f"_{event['stage']}", lambda e: [])(event)
+        lines: list[str] = getattr(self, f"_{event['stage']}", lambda e: [])(event)
         if not self.quiet:
             for line in lines:
                 print(line, file=self.out, flush=True)
@@ -223,7 +223,8 @@ def sparkline(values: Sequence[float]) -> str:
     >>> sparkline([0.0, 0.5, 1.0])
     '▁▅█'
     """
-    best, bars = [], ""
+    best: list[float] = []
+    bars = ""
     for v in values:
         best.append(max([v, *best[-1:]]))
     low, high = (min(best), max(best)) if best else (0.0, 0.0)

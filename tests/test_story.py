@@ -167,10 +167,11 @@ def test_python_says_the_same_in_three_lines(tmp_path):
 
 def test_a_killed_run_is_resumed_and_loses_nothing(tmp_path):
     out = tmp_path / "run"
-    process = subprocess.Popen([*METALEARNER, "run", str(PENGUINS), "tell the sex", "--budget", "12trials", "--out", str(out), "--cold", "--quiet"],
-                               stdout=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+    options = ["--budget", "12trials", "--out", str(out), "--cold", "--quiet"]
+    started = [*METALEARNER, "run", str(PENGUINS), "tell the sex", *options]
+    process = subprocess.Popen(started, stdout=subprocess.DEVNULL, start_new_session=True)
     trials = out / "trials"
-    while len([t for t in trials.glob("0*")] if trials.exists() else []) < 3:
+    while len(list(trials.glob("0*")) if trials.exists() else []) < 3:
         time.sleep(0.05)
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)

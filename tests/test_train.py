@@ -61,7 +61,8 @@ def setting(tmp_path_factory):
     folds, apart = _folds(fields, target, np.arange(400), rng)
     dataset = Dataset(
         DatasetCard("xor", "xor", "tabular", 400, "h"), Task("", "tabular", "y", "classification", "accuracy"),
-        Schema("tabular", "x", 400, columns), Column("y", "category"), {"classes": ["0", "1"], "counts": [200, 200]}, fields, target, folds, apart,
+        Schema("tabular", "x", 400, columns), Column("y", "category"),
+        {"classes": ["0", "1"], "counts": [200, 200]}, fields, target, folds, apart,
     )  # fmt: skip
     aim = Aim(registry.outputs["classification"], dataset.state, registry.metrics["accuracy"], registry)
     return dataset, registry.transforms["table-scaling"], aim, tmp_path_factory.mktemp("trials")

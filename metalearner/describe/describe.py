@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -32,27 +33,38 @@ def describe(
     and a warning that names it.
     """
     start = time.monotonic()
-    rows = min(SAMPLE, max(100, int(ELEMENTS / max(1, _row_size(dataset, transform)))))
-    tensors, views, target = dataset.sample(rows, transform)
     numbers: dict[str, float | None] = {}
     versions = [VERSION]
-    for probe in probes:
-        versions.append(str(probe.version))
-        explained = getattr(probe, "explains", {})
-        found: Mapping[str, float | None] = {}
-        if time.monotonic() - start > SECONDS:
-            warnings.warn(f"probe '{probe.name}' was left out: {SECONDS:.0f} s were over before its turn", stacklevel=2)
-        else:
-            try:
-                found = probe.measure(tensors, views, target, output, np.random.default_rng(0))
-            except Exception as problem:  # one probe that fails costs its own numbers only
-                warnings.warn(f"probe '{probe.name}' failed: {type(problem).__name__}: {problem}", stacklevel=2)
-        numbers |= {f"{probe.name}.{k}": _number(found.get(k)) for k in (explained or found)}
+    with _one_core():
+        rows = min(SAMPLE, max(100, int(ELEMENTS / max(1, _row_size(dataset, transform)))))
+        tensors, views, target = dataset.sample(rows, transform)
+        for probe in probes:
+            found: Mapping[str, float | None] = {}
+            if time.monotonic() - start > SECONDS:
+                warnings.warn(
+                    f"probe '{probe.name}' was left out: {SECONDS:g} s were over before its turn", stacklevel=2
+                )
+            else:
+                try:
+                    found = probe.measure(tensors, views, target, output, np.random.default_rng(0))
+                except Exception as problem:  # one probe that fails costs its own numbers only
+                    warnings.warn(f"probe '{probe.name}' failed: {type(problem).__name__}: {problem}", stacklevel=2)
+            explained = getattr(probe, "explains", {}) or found
+            numbers |= {f"{probe.name}.{k}": _number(found.get(k)) for k in explained}
+            versions.append(str(probe.version))
     _count_all_rows(numbers, dataset.rows, len(target))
     seconds = time.monotonic() - start
     sentence = _words(dataset.task.sentence, embed)
     # Numbers of different probes, or of other versions of them, are never compared.
     return Description(".".join(versions), numbers, sentence, seconds)
+
+
+def _one_core() -> AbstractContextManager[object]:
+    """Linear algebra on one thread: several, on cores that others use, wait for one another far longer than they work."""
+    import scipy.linalg  # noqa: F401  brings a BLAS of its own, which has to be loaded to be limited
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def _count_all_rows(numbers: dict[str, float | None], rows: int, sampled: int) -> None:

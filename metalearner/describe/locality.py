@@ -45,7 +45,7 @@ class Locality(Probe):
         rng: np.random.Generator,
     ) -> dict[str, float | None]:
         """One value a kind of axis, the largest where there are several."""
-        found: dict[str, float | None] = {}
+        found: dict[str, float] = {}
         for name, view in views.items():
             x = values(tensors[name])
             for i, axis in enumerate(view.axes):
@@ -56,11 +56,11 @@ class Locality(Probe):
                 measured = {f"{kind}_lag{k}": at(correlation, k) for k in LAGS if k < len(correlation)}
                 measured[f"{kind}_z"], measured[f"{kind}_ratio"] = _against_shuffles(correlation, rng)
                 for key, value in measured.items():
-                    found[key] = max(value, found.get(key) or -np.inf)
+                    found[key] = max(value, found.get(key, -np.inf))
                 if view.kinds == ("columns",):
                     width, height = hidden_width(correlation, rng)
-                    found |= {"width": np.log10(width) if width else None, "width_z": height}
-        return found
+                    found |= {"width": np.log10(width) if width else np.nan, "width_z": height}
+        return dict(found)
 
 
 def correlation_along(x: np.ndarray, axis: int, rng: np.random.Generator) -> np.ndarray:

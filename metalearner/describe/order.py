@@ -50,14 +50,16 @@ class Order(Probe):
         """Three-fold skills; of several views the one whose order is worth most."""
         seeds = [int(s) for s in rng.integers(1 << 31, size=REPEATS)]
         found: dict[str, float | None] = {}
+        best = -np.inf
         for name, view in views.items():
             axes = [i for i, a in enumerate(view.axes) if a.kind in ORDERED and a.size >= LEAST][:2]
             if not axes:
                 continue
             x = _grid(values(tensors[name]), axes)
             local, shuffled, z = _pair(x, target, seeds)
-            if local - shuffled > (found.get("gain") or -np.inf):
-                found |= {"local": local, "shuffled": shuffled, "gain": local - shuffled, "gain_z": z}
+            if local - shuffled > best:
+                best = local - shuffled
+                found |= {"local": local, "shuffled": shuffled, "gain": best, "gain_z": z}
             if view.kinds == ("columns",):
                 width = hidden_width(correlation_along(values(tensors[name]), 1, rng), rng)[0]
                 if width and x.shape[1] >= 3 * width:

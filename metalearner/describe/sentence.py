@@ -35,8 +35,8 @@ def embed(sentence: str, cache: Path | None = None) -> tuple[float, ...]:
     vector = _encode(sentence, model)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a") as out:
-            out.write(json.dumps({"id": key, "vector": [round(v, 6) for v in vector]}) + "\n")
+        with file.open("a") as out:  # a line of its own, even after one that a kill cut off
+            out.write("\n" + json.dumps({"id": key, "vector": [round(v, 6) for v in vector]}) + "\n")
     except OSError:  # a cache that cannot be written costs seconds, nothing else
         return vector
     return tuple(round(v, 6) for v in vector)
@@ -75,6 +75,6 @@ def _read(file: Path) -> dict[str, tuple[float, ...]]:
         try:
             entry = json.loads(line)
             found[entry["id"]] = tuple(entry["vector"])
-        except (ValueError, KeyError):  # a line cut off by a kill
+        except (ValueError, KeyError, TypeError):  # a line cut off by a kill
             continue
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,8 +22,9 @@ class Net(nn.Module):
         super().__init__()
         self.views = list(encoders)
         self.encoders = nn.ModuleList(encoders.values())
-        self.members = max(int(e.members) for e in self.encoders)
-        features = sum(int(e.width) for e in self.encoders)
+        parts: list[Any] = list(encoders.values())
+        self.members = max(int(e.members) for e in parts)
+        features = sum(int(e.width) for e in parts)
         bound = 1 / math.sqrt(features)
         self.weight = nn.Parameter(torch.empty(self.members, features, width).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(self.members, width))

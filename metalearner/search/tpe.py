@@ -55,7 +55,8 @@ class Tpe(Proposer):
                 sampler = optuna.samplers.TPESampler(
                     seed=self._seed, n_startup_trials=STARTUP, group=True, multivariate=True
                 )
-            direction = "maximize" if self.metric.greater_is_better else "minimize"
+            better = optuna.study.StudyDirection
+            direction = better.MAXIMIZE if self.metric.greater_is_better else better.MINIMIZE
             self._study = optuna.create_study(direction=direction, sampler=sampler)
         for trial in seen:
             if trial.number in self._told or trial.score is None or trial.proposal.family not in self.families:
@@ -98,5 +99,6 @@ def _distribution(values: Range) -> Any:
 
     if isinstance(values, Choice | Name):
         return CategoricalDistribution(list(values.options))
-    kind = FloatDistribution if isinstance(values, Float) else IntDistribution
-    return kind(values.low, values.high, log=values.log)
+    if isinstance(values, Float):
+        return FloatDistribution(values.low, values.high, log=values.log)
+    return IntDistribution(values.low, values.high, log=values.log)

@@ -131,7 +131,7 @@ class Training:
         for i, rows in enumerate(batches):
             self._set_rate((self.epoch - 1 + i / len(batches)) / self.recipe["epochs"])
             raw = self.net(data.inputs(rows))  # (B, members, width)
-            total = sum(loss(raw[:, m], data.target[rows]).mean() for m in range(raw.shape[1]))
+            total = torch.stack([loss(raw[:, m], data.target[rows]).mean() for m in range(raw.shape[1])]).sum()
             if self.recipe["label_smoothing"] and loss.smooths:
                 smooth = -raw.log_softmax(-1).mean(dim=(0, 2)).sum()
                 total = (1 - self.recipe["label_smoothing"]) * total + self.recipe["label_smoothing"] * smooth
@@ -168,7 +168,8 @@ class Training:
         """The best weights so far; the latest ones and the optimiser go into the checkpoint."""
         latest = {f"net/{k}": v.detach().clone().contiguous() for k, v in self.net.state_dict().items()}
         for i, state in self.optimiser.state_dict()["state"].items():
-            latest |= {f"optimiser/{i}/{k}": torch.as_tensor(v).clone().contiguous() for k, v in state.items() if v is not None}
+            kept = {k: torch.as_tensor(v) for k, v in state.items() if v is not None}
+            latest |= {f"optimiser/{i}/{k}": v.clone().contiguous() for k, v in kept.items()}
         progress = {"epoch": self.epoch, "best": self.best, "best_epoch": self.best_epoch, "curve": self.curve}
         self.net.load_state_dict(self.best_weights)
         return NetModel(self.net.eval(), self.config, self.views, aim, latest, progress)

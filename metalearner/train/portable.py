@@ -6,6 +6,7 @@ import io
 import logging
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,7 +48,7 @@ def to_onnx(net: Net, views: Mapping[str, View], aim: Aim) -> bytes:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             module,
             tuple(examples),
             dynamo=True,
@@ -58,5 +59,5 @@ def to_onnx(net: Net, views: Mapping[str, View], aim: Aim) -> bytes:
             dynamic_shapes=(tuple({0: batch} for _ in examples),),
         )
     buffer = io.BytesIO()
-    program.save(buffer)  # type: ignore[union-attr]
+    program.save(buffer)
     return buffer.getvalue()

@@ -23,7 +23,10 @@ class Points(Modality):
 
     def decode(self, source, schema):
         rows = [np.array(line.split(), np.float32) for line in Path(source).read_text().splitlines()]
-        fields = {"cloud": Ragged.pack([r[1:].reshape(-1, 2) for r in rows]), "grade": np.array([float(r[0]) for r in rows])}
+        fields = {
+            "cloud": Ragged.pack([r[1:].reshape(-1, 2) for r in rows]),
+            "grade": np.array([float(r[0]) for r in rows]),
+        }
         yield Fields({k: v for k, v in fields.items() if k in schema.names})
 
     def views(self, schema):

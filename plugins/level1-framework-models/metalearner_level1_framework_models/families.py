@@ -146,7 +146,7 @@ IMAGES = [
                 {"lr": 5e-3, "weight_decay": 0.01, "batch_size": 32, "epochs": 30, "patience": 8},
             ),
             (
-                {"width_factor": 1.25, "extra_blocks": 1, "dropout": 0.25},
+                {"width_factor": 1.25, "expansion": 4, "dropout": 0.25},
                 {"lr": 2e-3, "weight_decay": 0.05, "epochs": 35, "label_smoothing": 0.1, "patience": 12},
             ),
         ],
@@ -162,7 +162,7 @@ IMAGES = [
                 {"lr": 2e-3, "weight_decay": 0.05, "epochs": 35, "label_smoothing": 0.1, "patience": 12},
             ),
             (
-                {"compound": 0.5, "resolution": 32, "dropout": 0.15},
+                {"compound": 1.0, "resolution": 8, "dropout": 0.2},
                 {"lr": 3e-3, "weight_decay": 0.02, "batch_size": 128, "epochs": 30, "schedule": "one-cycle", "patience": 10},
             ),
         ],

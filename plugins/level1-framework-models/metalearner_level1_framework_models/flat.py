@@ -64,13 +64,24 @@ def _dense(tensor: Tensor, view: View) -> np.ndarray:
     """(n, axes..., channels) -> (n, width): means over blocks, of the numbers that are there; NaN where none is."""
     values, factors = np.asarray(tensor.values, np.float32), _factors(view)
     if max(factors, default=1) > 1:
-        known = ~np.isnan(values)
-        total, count = np.where(known, values, 0), known.astype(np.float32)
+        gaps = np.isnan(values)
+        whole = not gaps.any()
+        total = values if whole else np.where(gaps, 0, values)
+        count = np.ones((1, *view.shape), np.float32) if whole else (~gaps).astype(np.float32)
         for axis, factor in enumerate(factors, start=1):
-            starts = np.arange(0, values.shape[axis], factor)
-            total, count = np.add.reduceat(total, starts, axis), np.add.reduceat(count, starts, axis)
-        values = np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
+            total, count = _block_sums(total, axis, factor), _block_sums(count, axis, factor)
+        values = total / count if whole else np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
     return np.ascontiguousarray(values.reshape(len(values), _dense_width(view)))
+
+
+def _block_sums(values: np.ndarray, axis: int, factor: int) -> np.ndarray:
+    """Sums over blocks of `factor` along an axis, the last one possibly shorter; slices add up faster than reductions."""
+    turned = np.moveaxis(values, axis, 0)
+    total = turned[::factor].copy()
+    for i in range(1, factor):
+        part = turned[i::factor]
+        total[: len(part)] += part
+    return np.moveaxis(total, 0, axis)
 
 
 def _ragged_axis(view: View) -> int | None:

@@ -16,15 +16,16 @@ from metalearner.kinds import Aim, Choice, Float, Model, Production, Range, Rung
 from metalearner.records import View
 
 from . import flat
-from .design import PRECISE, Design
+from .design import KNOTS, LEVELS, PAIRED, PRECISE, Design
 from .foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
 
 # Bounds on the work for one fold, so that it stays near a second on one core whatever the size of the data.
 CELLS = 1e7  # numbers in the design matrix
-SCORES = 2e8  # rows x columns x classes
+WORK = 2e8  # rows x columns x (classes + 8) of a step of L-BFGS: reading a row costs as much as 8 classes
 FLOPS = 2e10
 ITERATIONS = 300
 CELLS_PER_SECOND, FLOPS_PER_SECOND = 1e7, 1e10  # cautious guesses for when little time is left
+STEPS = 40  # of L-BFGS that there should be time for
 
 
 class Linear(Production):
@@ -204,11 +205,14 @@ def _descend(
 
 def _affordable(rows: np.ndarray, fold: Fold, numbers: Mapping[str, Any], outputs: int, upto: Rung) -> np.ndarray:
     """Positions of the rows to learn from: all, or as many by chance as the bounds on work and time allow."""
-    columns = flat.width(fold.views) + sum(min(c, 200) for c in flat.cardinalities(fold.views))
-    columns = max(1, columns * {"none": 1, "squares": 2, "splines": 8}[numbers["expansion"]])
+    columns = flat.width(fold.views) + sum(min(c, LEVELS) for c in flat.cardinalities(fold.views))
+    columns = max(1, columns * {"none": 1, "squares": 2, "splines": 1 + KNOTS}[numbers["expansion"]])
+    columns += PAIRED * (PAIRED - 1) // 2 * numbers["interactions"]
     seconds = max(0.0, upto.deadline - time.monotonic())
-    most = min(CELLS / columns, SCORES / (columns * outputs), seconds * CELLS_PER_SECOND / columns)
-    if outputs == 1:
+    most = min(CELLS, seconds * CELLS_PER_SECOND) / columns
+    if outputs > 1:
+        most = min(most, min(WORK, seconds * FLOPS_PER_SECOND / (4 * STEPS)) / (columns * (outputs + 8)))
+    else:
         most = min(most, max(FLOPS / columns**2, (FLOPS / columns) ** 0.5))
     if len(rows) <= max(200, most):
         return np.arange(len(rows))

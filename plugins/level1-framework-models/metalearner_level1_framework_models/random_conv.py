@@ -23,7 +23,7 @@ from .series_kernels import KERNELS, SeriesKernels
 
 CELLS = 4e7  # numbers in the feature matrix; rows are drawn by chance beyond
 BATCH_CELLS = 2e6  # numbers a batch grows to inside
-FLOPS_PER_SECOND = 1e10  # of the ridge, a cautious guess
+FLOPS_PER_SECOND = 3e10  # of the ridge, a cautious guess
 LEAST_ROWS, LEAST_FEATURES = 200, 168
 
 
@@ -197,7 +197,7 @@ def _affordable(
     upto: Rung,
     rng: np.random.Generator,
 ) -> tuple[Kernels, np.ndarray]:
-    """Kernels and positions of rows that fit memory and the deadline: features are cut first, then rows.
+    """Kernels and positions of rows that fit memory and the deadline: features are cut first, then rows, in turns.
 
     A few kernels on a few rows show what a feature costs. Without a deadline the clock decides nothing.
     """
@@ -210,10 +210,11 @@ def _affordable(
     if np.isfinite(upto.deadline):
         a_feature = _feature_seconds(kind, seen, numbers, seed)
         left = 0.7 * (upto.deadline - time.monotonic())
-        while size > LEAST_FEATURES and _seconds(size, count, held_out, a_feature) > left:
-            size = max(LEAST_FEATURES, int(0.8 * size))
-        while count > LEAST_ROWS and _seconds(size, count, held_out, a_feature) > left:
-            count = max(LEAST_ROWS, int(0.8 * count))
+        for fewest, least in ((1000, 1000), (LEAST_FEATURES, LEAST_ROWS)):
+            while size > fewest and _seconds(size, count, held_out, a_feature) > left:
+                size = max(fewest, int(0.8 * size))
+            while count > least and _seconds(size, count, held_out, a_feature) > left:
+                count = max(least, int(0.8 * count))
     kernels = kind.fit(*seen, numbers | {"features": size}, np.random.default_rng(seed))
     return kernels, np.sort(rng.permutation(len(rows))[:count])
 
@@ -222,7 +223,7 @@ def _feature_seconds(
     kind: type[Kernels], seen: tuple[np.ndarray, np.ndarray | None], numbers: dict[str, Any], seed: int
 ) -> float:
     """Seconds a feature of a row takes."""
-    few = seen[0][:16], None if seen[1] is None else seen[1][:16]
+    few = seen[0][:64], None if seen[1] is None else seen[1][:64]
     draft = kind.fit(*few, numbers | {"features": 2 * LEAST_FEATURES}, np.random.default_rng(seed))
     began = time.monotonic()
     draft.features(*few)

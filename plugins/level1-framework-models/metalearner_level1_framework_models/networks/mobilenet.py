@@ -34,9 +34,12 @@ class InvertedResidual(nn.Module):
         layers += [nn.BatchNorm2d(hidden), activation()]
         if attend is not None:
             layers.append(attend)
-        layers += [nn.Conv2d(hidden, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
+        last = nn.BatchNorm2d(outputs)
+        layers += [nn.Conv2d(hidden, outputs, 1, bias=False), last]
         self.branch = nn.Sequential(*layers)
         self.shortcut = stride == 1 and inputs == outputs
+        if self.shortcut:
+            nn.init.zeros_(last.weight)  # the block begins as its shortcut
         self.drop = DropPath(drop_path if self.shortcut else 0.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
