@@ -65,11 +65,12 @@ def _grow_one(
         for config in family.presets
         if (config.id, SEED) not in tried
     ]
+    description = describe_setting(setting)
+    into = SHIPPED / "records" / f"{setting.task.modality}.jsonl" if shipped and SHIPPED else None
+    base.add(card, description, [], into=into)
     if not proposals:
         say(f"{name}: all {len(tried)} known")
         return
-    description = describe_setting(setting)
-    into = SHIPPED / "records" / f"{setting.task.modality}.jsonl" if shipped and SHIPPED else None
     shutil.rmtree(folder / "trials", ignore_errors=True)
     (folder / "trials").mkdir(parents=True)
     executor = registry.get("executors", "local")

@@ -37,7 +37,8 @@ def find(source: Source) -> Found:
     cards = catalogue.cards()
     if name in cards and not Path(name).exists():
         card = cards[name]
-        about = {"name": card.name, "group": card.group, "source": card.source, "licence": card.licence}
+        about = {"name": card.name, "group": card.group, "source": card.source, "licence": card.licence,
+                 "synthetic": "yes" if card.synthetic else ""}  # fmt: skip
         return Found(name, catalogue.materialise(card), about, card.sentence, card.target, card.metric)
     stem = Path(name.partition("::")[0]).stem or "data"
     return Found(stem, name, {"name": stem})

@@ -67,6 +67,7 @@ def prepare(
             data_hash=data_hash(hashes ^ row_hashes(Fields({"target": target}))),
             source=card.get("source", ""),
             licence=card.get("licence", ""),
+            synthetic=bool(card.get("synthetic")),
         ),
         task=task,
         schema=replace(reading.schema.without(task.target, *_left_out(reading, task)), target_hint=task.target),

@@ -70,7 +70,7 @@ def _dense(tensor: Tensor, view: View) -> np.ndarray:
         count = np.ones((1, *view.shape), np.float32) if whole else (~gaps).astype(np.float32)
         for axis, factor in enumerate(factors, start=1):
             total, count = _block_sums(total, axis, factor), _block_sums(count, axis, factor)
-        values = total / count if whole else np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
+        values = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
     return np.ascontiguousarray(values.reshape(len(values), _dense_width(view)))
 
 

@@ -25,7 +25,7 @@ WORK = 2e8  # rows x columns x (classes + 8) of a step of L-BFGS: reading a row 
 FLOPS = 2e10
 ITERATIONS = 300
 CELLS_PER_SECOND, FLOPS_PER_SECOND = 1e7, 1e10  # cautious guesses for when little time is left
-STEPS = 40  # of L-BFGS that there should be time for
+STEPS = 20  # of L-BFGS that there should be time for
 
 
 class Linear(Production):
@@ -195,8 +195,8 @@ def _descend(
         if time.monotonic() > upto.deadline:
             raise StopIteration
 
-    most = int(np.clip(FLOPS / (4.0 * n * p * (k + 8)), 15, ITERATIONS))  # 8: reading x costs as much as 8 classes
-    options = {"maxiter": max(5, round(most * upto.share)), "maxcor": 10, "gtol": 1e-5, "ftol": 1e-7}
+    most = int(np.clip(FLOPS / (4.0 * n * p * (k + 8)), 25, ITERATIONS))
+    options = {"maxiter": max(5, round(most * upto.share)), "maxcor": 10, "gtol": 1e-5, "ftol": 1e-5}
     found = minimize(
         objective, np.concatenate([weight.ravel(), bias]), jac=True, method="L-BFGS-B", callback=watch, options=options
     )
