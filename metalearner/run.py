@@ -61,8 +61,10 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
             strategy = Strategy(foresight.portfolio, foresight.prior, setting.families, registry.productions,
                                 setting.metric, request.seed)  # fmt: skip
             strategy.count([*(t.proposal for t in seen), *begun])
-            trials = search(strategy, executor, clock, request.seed, seen,
-                            lambda t: story.tell("search", trial=t, left=clock.left), len(begun))  # fmt: skip
+            # Once the test was opened nothing may be tried any more; what is left is to finish.
+            opened = sealed is not None and sealed.opened
+            trials = seen if opened else search(strategy, executor, clock, request.seed, seen,
+                                                lambda t: story.tell("search", trial=t, left=clock.left), len(begun))  # fmt: skip
         finally:
             executor.stop()
         warm.join()
@@ -73,12 +75,10 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
         story.tell("evaluate", scorecard=scorecard)
         bundle = deliver(folder, ensemble.predictor, answers, scorecard, setting, clock)
         story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable)
-        experiences = [experience(t, setting) for t in trials if t not in seen]
+        experiences = [experience(t, setting) for t in trials]
         refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
-        interrupted = clock.left > 1 and request.budget.trials is None
-        done = Run(
-            folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry, interrupted
-        )
+        done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
+                   clock.interrupted)  # fmt: skip
         (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
         story.tell(
             "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
@@ -180,7 +180,7 @@ def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting) -> Answ
     """Stage 4: what is predicted for the sealed test, opened once; without one, for the rows held out of each fold."""
     dataset, output = setting.dataset, setting.output
     if sealed is not None:
-        inputs, target = sealed.open()
+        inputs, target = sealed.open(again=sealed.opened)
         prediction, split = ensemble.predictor.predict(inputs), "sealed test"
     else:
         target, split = dataset.target[ensemble.selection.rows], "out of fold"

@@ -31,11 +31,17 @@ class Sealed:
         file = folder / "target.npy"
         return cls(folder, len(np.load(file))) if file.exists() else None
 
-    def open(self) -> tuple[Fields, np.ndarray]:
-        """Inputs and encoded target. A second opening is refused: a test looked at twice is no test."""
-        seal = self.folder / "opened"
-        try:
-            seal.touch(exist_ok=False)
-        except FileExistsError:
-            raise RunError("The sealed test of this run was opened before.", "It can be opened once.") from None
+    @property
+    def opened(self) -> bool:
+        """Whether it was opened before, by a process that was cut off before it could finish."""
+        return (self.folder / "opened").exists()
+
+    def open(self, again: bool = False) -> tuple[Fields, np.ndarray]:
+        """Inputs and encoded target. A second opening is refused: a test looked at twice is no test.
+
+        `again` is for a run that was cut off after its first look, and has tried nothing since.
+        """
+        if self.opened and not again:
+            raise RunError("The sealed test of this run was opened before.", "It can be opened once.")
+        (self.folder / "opened").touch()
         return Fields.open(self.folder / "fields"), np.load(self.folder / "target.npy")

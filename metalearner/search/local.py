@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from ..records import Trial
 
 # A worker that has not come back this long after its job's deadline is ended.
 GRACE = 2.0
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 # Workers that may die before they are ready, until the reason is no accident.
 STILLBORN = 3
 # Of the machine's memory, the share that all workers together may have as data.
@@ -134,6 +136,7 @@ class _Worker:
 def _serve(connection: Connection, begin: Callable[[], Callable[[Job], Trial]], memory: int) -> None:
     """A worker's life: get ready once, then fit job after job until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    _die_with_parent()
     _cap_memory(memory)
     fit = begin()
     connection.send(None)  # ready
@@ -142,7 +145,18 @@ def _serve(connection: Connection, begin: Callable[[], Callable[[Job], Trial]], 
             job: Job = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(fit(job))
+        try:
+            connection.send(fit(job))
+        except OSError:  # the parent is gone; the trial is on disk
+            return
+
+
+def _die_with_parent() -> None:
+    """End at once when the parent does, however it ends: what a resumed run tries again must not be written twice."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):  # not Linux: the closed pipe ends the worker after its job
+        return
 
 
 def _cap_memory(size: int) -> None:

@@ -30,6 +30,7 @@ class Clock:
     budget: Budget
     began: float = field(default_factory=time.monotonic)
     reserve: float = 0.0
+    interrupted: bool = False
 
     @property
     def elapsed(self) -> float:
@@ -94,6 +95,7 @@ def search(
                 trials.append(trial)
                 listen(trial)
     except KeyboardInterrupt:
+        clock.interrupted = True
         return trials
 
 

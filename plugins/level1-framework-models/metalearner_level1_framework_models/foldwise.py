@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ class FoldwiseLearner(Learner):
     """A learner whose config is one flat production of its own name."""
 
     production: Production
+    libraries: tuple[str, ...] = ()  # what fits import lazily; loading them is not the first fold's expense
 
     def accepts(self, views: Mapping[str, View], output: Output) -> bool:
         """Any views, for classes and numbers."""
@@ -32,6 +34,8 @@ class FoldwiseLearner(Learner):
         """Fit the folds in order; those to come share the time that is left evenly."""
         from threadpoolctl import threadpool_limits
 
+        for library in self.libraries:
+            importlib.import_module(library)
         for at, (config, earlier) in enumerate(zip(configs, resume)):
             numbers = grammar.numbers(config, {self.name: self.production})
             models, facts = [], []

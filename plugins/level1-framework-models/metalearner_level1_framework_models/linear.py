@@ -97,6 +97,7 @@ class LinearLearner(FoldwiseLearner):
 
     name = "linear"
     production = Linear()
+    libraries = ("scipy.linalg", "scipy.optimize")
 
     def fit_fold(
         self, numbers: Mapping[str, Any], fold: Fold, aim: Aim, upto: Rung, resume: Path | None

@@ -116,6 +116,7 @@ class RandomConvLearner(FoldwiseLearner):
 
     name = "random-conv"
     production = RandomConv()
+    libraries = ("torch",)
 
     def accepts(self, views: Mapping[str, View], output: Output) -> bool:
         """One view, a series or an image."""

@@ -107,6 +107,7 @@ class TreesLearner(FoldwiseLearner):
 
     name = "trees"
     production = Trees()
+    libraries = ("lightgbm",)
 
     def accepts(self, views: Mapping[str, View], output: Output) -> bool:
         """Any views that hold something."""
