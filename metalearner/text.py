@@ -160,8 +160,7 @@ def proposal_lines(look: Mapping[str, Any]) -> list[str]:
         "first to try:",
     ]
     for p in look["proposals"]:
-        seconds = f", about {p['expected_seconds']:.1f} s" if p["expected_seconds"] else ""
-        lines.append(f"  {p['family']:<22} {p['reason']}{seconds}")
+        lines.append(f"  {p['family']:<22} {p['reason']}")
     lines += ["", "why:"] + [
         f"  {reason}" for _, reason in sorted(look["reasons"].items(), key=lambda i: -look["odds"][i[0]])[:5]
     ]

