@@ -116,7 +116,7 @@ def begin(executor: Executor, setting: Setting, clock: Clock, seed: int) -> list
     """Set something quick going while the data are still being looked at."""
     first = quick(setting.families)[:1]
     for number, proposal in enumerate(first):
-        executor.submit(Job(number, proposal, clock.rung(seed, share=0.5)))
+        executor.submit(Job(number, proposal, clock.rung(seed, share=1.0)))
     return first
 
 

@@ -11,6 +11,8 @@ from .records import Scorecard
 if TYPE_CHECKING:
     from .result import Run
 
+# Seconds without a better model after which the search says that it goes on.
+SILENCE = 15.0
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -21,8 +23,8 @@ class Narrator:
         self.out, self.quiet = out, quiet
         self.scores: list[float] = []
         self.best: float | None = None
+        self.tried, self.spoke = 0, 0.0
         self.metric = ""
-        self.descending = False
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Print what an event says, if it says anything."""
@@ -52,23 +54,23 @@ class Narrator:
         return [_line("3 propose" if i == 0 else "", line) for i, line in enumerate(prior_lines(e))]
 
     def _search(self, e: Mapping[str, Any]) -> list[str]:
-        trial = e["trial"]
-        clock = _clock(e["at"])
-        name = trial["proposal"]["family"]
+        """A line for each better model and each failure, and now and then that it goes on."""
+        trial, clock = e["trial"], _clock(e["at"])
+        name, left = trial["proposal"]["family"], e.get("left")
+        remaining = f", {max(0, left):.0f} s left" if left is not None and left < 1e9 else ""
+        self.tried += 1
         if trial["outcome"] != "ok":
             return [_line("4 search", f"{clock} {name}: {trial['outcome']} ({trial['error'][:80]})")]
-        score, skill = trial["score"], trial["skill"]
+        skill = trial["skill"]
         self.scores.append(skill)
-        better = self.best is None or skill > self.best
-        self.best = max(skill, self.best) if self.best is not None else skill
-        mark = " best so far" if better else ""
-        left = f", {max(0, e['left']):.0f} s left" if e.get("left") is not None else ""
-        return [
-            _line(
-                "4 search",
-                f"{clock} {name} {_n(score)} in {trial['seconds']:.1f} s ({trial['proposal']['arm']}){mark}{left}",
-            )
-        ]
+        if self.best is not None and skill <= self.best:
+            if e["at"] - self.spoke < SILENCE:
+                return []
+            self.spoke = e["at"]
+            return [_line("4 search", f"{clock} {self.tried} models tried{remaining}")]
+        self.best, self.spoke = skill, e["at"]
+        about = f"{_n(trial['score'])} in {trial['seconds']:.1f} s ({trial['proposal']['arm']})"
+        return [_line("4 search", f"{clock} {name} {about}, best so far{remaining}")]
 
     def _train(self, e: Mapping[str, Any]) -> list[str]:
         parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
@@ -95,12 +97,15 @@ class Narrator:
 
 def summary(run: Run) -> str:
     """Leaderboard, score, why, where, and what to type next."""
-    lines = ["", f"leaderboard ({run.task.metric}, out of fold)"]
-    board = run.leaderboard().head(8)
-    for row in board.to_dict("records"):
-        weight = f"{row['weight']:.0%} of the ensemble" if row["weight"] else ""
-        score = _n(row["score"]) if row["score"] == row["score"] and row["score"] is not None else row["outcome"]
-        lines.append(f"  {row['family']:<22} {score:>8}  {row['seconds']:>6.1f} s  {row['arm']:<10} {weight}")
+    import pandas as pd
+
+    lines = ["", f"leaderboard by family ({run.task.metric}, out of fold)"]
+    board = run.leaderboard()
+    for family, rows in board.groupby("family", sort=False):
+        row, weight = rows.iloc[0], rows["weight"].sum()
+        share = f", {weight:.0%} of the ensemble" if weight else ""
+        score = row["outcome"] if pd.isna(row["score"]) else _n(row["score"])
+        lines.append(f"  {family:<22} {score:>8}  {row['seconds']:>6.1f} s  best of {len(rows)} tried{share}")
     lines += ["", *scorecard_lines(run.scorecard)]
     winner = run.ranked[0].proposal
     lines += [

@@ -52,7 +52,8 @@ class LocalProcesses(Executor):
         answers = [self._receive(listening[c]) for c in wait(list(listening), timeout=max(0.0, timeout))]  # type: ignore[index]
         found = [trial for trial in answers if trial is not None]
         for worker in self._workers:
-            if worker.job is not None and time.monotonic() > worker.job.rung.deadline + GRACE:
+            # What keeps a worker from getting ready is no fault of the trial that waits for it.
+            if worker.ready and worker.job is not None and time.monotonic() > worker.job.rung.deadline + GRACE:
                 found.append(self._lost(worker, "timeout", f"no answer {GRACE:.0f} s after its deadline"))
         return found
 
