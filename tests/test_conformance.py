@@ -76,4 +76,4 @@ def test_every_optimiser_lowers_a_loss():
             stepper.zero_grad()
             (weight**2).sum().backward()
             stepper.step()
-        assert abs(float(weight)) < 1.5, optimiser.name
+        assert abs(weight.item()) < 1.5, optimiser.name

@@ -18,6 +18,7 @@ def command(port: int) -> list[str]:
         "server.maxUploadSize": UPLOAD_MEGABYTES,
         "browser.gatherUsageStats": "false",
         "client.showErrorDetails": "none",
+        "client.toolbarMode": "minimal",
     }
     flags = [part for key, value in settings.items() for part in (f"--{key}", str(value))]
     return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("router.py")), *flags]

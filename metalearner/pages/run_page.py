@@ -47,7 +47,7 @@ def outcome(folder: Path, found: dict[str, Any], events: list[dict[str, Any]]) -
     score = found["score"]
     columns = st.columns(4)
     columns[0].metric(score["metric"], f"{score['value']:.3f}", help=f"On {score['rows']} rows: {score['split']}.")
-    columns[1].metric("95 % interval", f"{score['low']:.3f} to {score['high']:.3f}")
+    columns[1].metric("95 % interval", f"{score['low']:.2f} – {score['high']:.2f}")
     columns[2].metric("Naive baseline", f"{score['baseline']:.3f}", help="What one gets without looking at the inputs.")
     columns[3].metric("Best family", found["winner"]["family"])
     for event in events:

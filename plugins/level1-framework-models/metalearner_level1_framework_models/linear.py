@@ -107,6 +107,7 @@ class LinearLearner(FoldwiseLearner):
         outputs = aim.output.width(aim.state) if classifies else 1
         rows, target = known_rows(fold, aim)
         kept = _affordable(rows, fold, numbers, outputs, upto)
+        fewer = len(kept) < len(rows)
         rows, target = rows[kept], target[kept]
         chosen = take(fold.train, rows)
         present = np.unique(target) if classifies else np.zeros(0, np.int64)
@@ -120,7 +121,7 @@ class LinearLearner(FoldwiseLearner):
             weight, bias = ridge(matrix, truth, numbers["penalty"])
             iterations, converged = 1, True
         model = LinearModel(fold.views, design, weight, bias, present, outputs if classifies else 0, converged)
-        facts = {"parameters": weight.size + bias.size, "iterations": iterations, "stopped_early": not converged}
+        facts = {"parameters": weight.size + bias.size, "iterations": iterations, "stopped_early": fewer or not converged}
         return model, facts | {"columns": matrix.shape[1], "rows": len(rows)}
 
     def load(self, folder: Path, aim: Aim) -> LinearModel:
