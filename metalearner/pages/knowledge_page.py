@@ -20,4 +20,8 @@ for modality, facts in stats["by_modality"].items():
     st.subheader(modality)
     st.caption(f"{facts['records']} trials on {facts['data_sets']} data sets in {facts['groups']} groups")
     if facts["winners"]:
-        st.bar_chart(pd.Series(facts["winners"], name="data sets it won on"), horizontal=True, height=90 + 30 * len(facts["winners"]))
+        st.bar_chart(
+            pd.Series(facts["winners"], name="data sets it won on"),
+            horizontal=True,
+            height=90 + 30 * len(facts["winners"]),
+        )

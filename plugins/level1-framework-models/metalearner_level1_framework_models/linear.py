@@ -121,7 +121,11 @@ class LinearLearner(FoldwiseLearner):
             weight, bias = ridge(matrix, truth, numbers["penalty"])
             iterations, converged = 1, True
         model = LinearModel(fold.views, design, weight, bias, present, outputs if classifies else 0, converged)
-        facts = {"parameters": weight.size + bias.size, "iterations": iterations, "stopped_early": fewer or not converged}
+        facts = {
+            "parameters": weight.size + bias.size,
+            "iterations": iterations,
+            "stopped_early": fewer or not converged,
+        }
         return model, facts | {"columns": matrix.shape[1], "rows": len(rows)}
 
     def load(self, folder: Path, aim: Aim) -> LinearModel:
