@@ -217,14 +217,15 @@ def verify(
     seed: Annotated[int, typer.Option(help="Which records.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Run random records again and compare what comes out."""
+    """Run random records again and compare; fails when one differs, or when none could be run."""
     from . import plugins
     from .grow import verify as rerun
     from .text import verification_lines
 
-    found = rerun(plugins.load(), sample, seed)
-    typer.echo(json.dumps(found) if as_json else "\n".join(verification_lines(found)))
-    if not all(r["agrees"] for r in found):
+    found, passed = rerun(plugins.load(), sample, seed)
+    told = {"records": found, "passed_over": passed}
+    typer.echo(json.dumps(told) if as_json else "\n".join(verification_lines(found, passed)))
+    if not found or not all(r["agrees"] for r in found):
         raise typer.Exit(1)
 
 

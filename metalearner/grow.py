@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from . import catalogue, sources
 from .data import read
-from .errors import MetalearnerError
+from .errors import DataError, MetalearnerError
 from .events import Story
 from .home import home
 from .kinds import Job, Rung
@@ -93,31 +94,39 @@ def _grow_one(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def verify(registry: Registry, sample: int, seed: int) -> list[dict[str, Any]]:
+def verify(registry: Registry, sample: int, seed: int) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Run random records again on the same rows with the same seed; each with whether the scores agree.
 
-    Records whose data are not on this machine, or whose fit was cut by its deadline, are passed over.
+    Beside them, how many records were passed over and why: a fit that was cut by its deadline depends on the machine,
+    and one whose data are not here, or not the same any more, cannot be run at all.
     """
     base = Base.open()
     found: list[dict[str, Any]] = []
+    passed: Counter[str] = Counter()
     known = catalogue.cards()
     for old, card in base.verify_sample(20 * sample, np.random.default_rng(seed)):
         if len(found) == sample:
             break
-        if card.name not in known or old.facts.get("stopped") == "deadline":
+        if card.name not in known:
+            passed["not in the catalogue"] += 1
+            continue
+        if old.facts.get("stopped") == "deadline":
+            passed["cut by its deadline"] += 1
             continue
         try:
             again = _again(old, card.name, registry)
-        except MetalearnerError:
+        except DataError:
+            passed["data not on this machine"] += 1
             continue
         if again is None:
+            passed["data changed since"] += 1
             continue
         gap = abs((again.skill if again.skill is not None else -9.0) - (old.skill or 0.0))
         found.append(
             {"dataset": card.name, "family": old.family, "recorded": old.score, "again": again.score,
              "seconds": [old.seconds, again.seconds], "agrees": gap <= TOLERANCE, "id": old.id}
         )  # fmt: skip
-    return found
+    return found, passed
 
 
 def _again(old: Experience, name: str, registry: Registry) -> Trial | None:

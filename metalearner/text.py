@@ -200,8 +200,8 @@ def stats_lines(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def verification_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line a record that was run again."""
+def verification_lines(found: Sequence[Mapping[str, Any]], passed: Mapping[str, int]) -> list[str]:
+    """One line a record that was run again, and what was passed over."""
     lines = []
     for r in found:
         verdict = "agrees" if r["agrees"] else "DIFFERS"
@@ -209,7 +209,8 @@ def verification_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
             f"{verdict:<8} {r['dataset']:<24} {r['family']:<20} {_n(r['recorded'])} then, {_n(r['again'])} now"
         )
     agreeing = sum(r["agrees"] for r in found)
-    return [*lines, f"{agreeing} of {len(found)} records agree"]
+    over = "".join(f" · {count} passed over: {why}" for why, count in passed.items())
+    return [*lines, f"{agreeing} of {len(found)} records agree{over}"]
 
 
 def plugin_lines(found: Iterable[Plugin]) -> list[str]:
