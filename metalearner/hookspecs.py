@@ -15,6 +15,7 @@ from .kinds import (
     Output,
     Probe,
     Production,
+    Searcher,
     Transform,
 )
 
@@ -70,6 +71,11 @@ def register_families() -> list[Family]:
 @hookspec
 def register_probes() -> list[Probe]:
     "Measurements that describe a data set."
+
+
+@hookspec
+def register_searchers() -> list[Searcher]:
+    "Ways to decide what to try next."
 
 
 @hookspec

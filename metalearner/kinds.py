@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arrays import Fields, Fold, Tensors
+from .ranges import Choice, Float, Int, Name, Range
 from .records import Config, Forecast, Neighbour, Proposal, Schema, Trial, View
 
 if TYPE_CHECKING:
@@ -176,82 +177,43 @@ class Metric(ABC):
 
 
 @dataclass(frozen=True)
-class Float:
-    """A real number to search, optionally on a log scale."""
+class Slot:
+    """A place in a production: the symbol that expands it, and how many may stand there, one after the other."""
 
-    low: float
-    high: float
-    default: float
-    log: bool = False
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value lies inside."""
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+    symbol: str
+    least: int = 1
+    most: int = 1
 
 
 @dataclass(frozen=True)
-class Int:
-    """A whole number to search, optionally on a log scale."""
+class Part:
+    """A part of a production, ready to be built: each `make()` is a module of its own, with its own weights."""
 
-    low: int
-    high: int
-    default: int
-    log: bool = False
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value lies inside."""
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several values; the first is the default unless named."""
-
-    options: tuple[Any, ...]
-    default: Any = None
-
-    def __post_init__(self) -> None:
-        if self.default is None and None not in self.options:
-            object.__setattr__(self, "default", self.options[0])
-
-    def holds(self, value: Any) -> bool:
-        """Whether a value is one of them."""
-        return value in self.options
-
-
-@dataclass(frozen=True)
-class Name:
-    """Something registered under a name (a loss, an optimiser). `options` are searched; any name may be given."""
-
-    kind: str
-    options: tuple[str, ...]
-
-    @property
-    def default(self) -> str:
-        """The first of the options."""
-        return self.options[0]
-
-    def holds(self, value: Any) -> bool:
-        """Whether it is a name at all; who registered it is looked up where it is used."""
-        return isinstance(value, str)
-
-
-Range = Float | Int | Choice | Name
+    make: Callable[[], torch.nn.Module]
+    view: View  # what goes in
+    gives: View  # what comes out
 
 
 class Production(ABC):
-    """One way to expand a symbol of the grammar, with its numbers and, for networks, its `build`.
+    """One way to expand a symbol of the grammar: its numbers, its parts, its type and its `build`.
 
-    `symbol` is what it expands: "learner" for roots, "encoder", "recipe", or one a plugin names.
-    `parts` says which symbols its own slots take. An encoder's module takes one `torch` view
-    (values, codes, mask) and returns features (B, width), or (B, members, width) for an ensemble
-    in one network; it has attributes `width: int` and `members: int` (1 when plain).
+    `symbol` is what it expands: "learner" for roots, "encoder", "recipe", those of the networks
+    ("tokeniser", "stage", "down", "block", "norm", "mixer", "pool"), or one a plugin names. `parts` says what its own slots take, in
+    the order in which data flow through them.
+
+    Types are views. An encoder's module takes one view of the data, (values, codes, mask), and returns features
+    (B, width), or (B, members, width) for an ensemble in one network; it has attributes `width: int` and
+    `members: int` (1 when plain). Everything inside an encoder takes and returns features x (B, axes..., channels)
+    and mask (B, size of the ragged axis) or None: a tokeniser makes them of (values, codes, mask), a pool ends with
+    (B, width). A feature view has no codes.
     """
 
     name: str
     symbol: str
-    parts: Mapping[str, str] = {}
+    parts: Mapping[str, Slot] = {}
+    flow: str = "series"  # each part takes what the one before gives; "parallel": all take what comes in
     tags: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()  # numbers that change no shape: configs differing in these alone can be trained as one batch
 
     def space(self) -> Mapping[str, Range]:
         """The numbers to search, beside `build` that uses them."""
@@ -261,9 +223,15 @@ class Production(ABC):
         """Whether it fits a view of this shape and these axis kinds. Types carry shapes."""
         return True
 
-    def build(
-        self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[torch.nn.Module]]
-    ) -> torch.nn.Module:
+    def gives(self, numbers: Mapping[str, Any], view: View, inner: View) -> View | None:
+        """The view that comes out of `view`, given the one that comes out of its parts; None where they do not fit."""
+        return inner
+
+    def expand(self, numbers: Mapping[str, Any], view: View) -> Config | None:
+        """The derivation that this one is a name for; None when it is no abbreviation. Then `build` is never called."""
+        return None
+
+    def build(self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[Part]]) -> torch.nn.Module:
         """Make the torch module. Only productions that end up inside a Net have one."""
         raise TypeError(f"production '{self.name}' of symbol '{self.symbol}' builds no network")
 
@@ -315,10 +283,12 @@ class Rung:
     `deadline` is on `time.monotonic()`'s clock, which all processes of one machine share.
     """
 
-    share: float = 1.0
+    share: float = 1.0  # of the epochs, rounds ... of one fit
     deadline: float = float("inf")
     threads: int = 1
     seed: int = 0
+    folds: int | None = None  # only the first so many; None: all
+    halved: int = 0  # how often the rows of a batch were halved because memory ran out
 
 
 @dataclass(frozen=True)
@@ -379,16 +349,34 @@ class Learner(ABC):
     ) -> Iterator[Fitted]:
         """Fit each config on every fold, in order, up to the rung; stop in time for its deadline.
 
-        `resume[i]` is a folder with one numbered subfolder a fold, as `Model.save` wrote them at an
-        earlier rung of the same config, or None. Seeds come from `upto.seed` and the fold's index.
+        `folds` are those of the rung. `resume[i]` is a folder with one numbered subfolder a fold, as `Model.save` wrote
+        them at an earlier rung of the same config (some folds may not have been fitted yet), or None. Seeds come from
+        `upto.seed` and the fold's index. Where several configs differ in loose numbers alone they may be fitted as one batch.
         """
 
     @abstractmethod
     def load(self, folder: Path, aim: Aim) -> Model:
         """Read back what `Model.save` wrote; equal predictions."""
 
+    def partial(self, config: Config) -> bool:
+        """Whether a share of a fit says something about the whole, and can be gone on with."""
+        return False
+
+    def together(self, facts: Mapping[str, Any]) -> int:
+        """How many configs of one shape to fit side by side, judged by the facts of an earlier fit of that shape."""
+        return 1
+
 
 # -- search ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When in a run something is asked for."""
+
+    seconds_left: float = float("inf")  # for search
+    spent: float = 0.0  # share of the budget, 0..1
+    levels: frozenset[int] | None = None  # the levels of automation that are allowed now; None: all
 
 
 class Proposer(ABC):
@@ -397,8 +385,12 @@ class Proposer(ABC):
     name: str
 
     @abstractmethod
-    def ask(self, n: int, seen: Sequence[Trial], seconds_left: float) -> list[Proposal]:
+    def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """At most n proposals, best first; empty when it has nothing to add."""
+
+    def siblings(self, proposal: Proposal, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
+        """At most n more of the same shape: configs that differ from it in loose numbers alone."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -413,13 +405,51 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One proposal to fit, by whom it will be known, and how far."""
+class Scope:
+    """What a searcher may choose from, and what is known beforehand."""
 
-    number: int
-    proposal: Proposal
+    families: Mapping[str, Family]  # those that take the data, every number of their presets written out
+    productions: Mapping[str, Production]
+    learners: Mapping[str, Learner]
+    views: Mapping[str, View]
+    metric: Metric
+    prior: Prior
+    portfolio: Proposer  # the configs that did well on similar data, best first
+    seed: int = 0
+
+
+class Searcher(ABC):
+    """A way to search: grid, chance, Bayes, evolution. Rungs, checkpoints and the clock are the search loop's."""
+
+    name: str
+
+    @abstractmethod
+    def begin(self, scope: Scope) -> Proposer:
+        """A proposer for one run; what it knows it reads from the trials it is shown, so that a resumed run goes on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Proposals to fit side by side, by what numbers they will be known, and how far."""
+
+    numbers: tuple[int, ...]
+    proposals: tuple[Proposal, ...]
     rung: Rung
-    resume: str = ""  # name of the trial whose checkpoint to go on from
+    resume: tuple[str, ...] = ()  # names of the trials whose checkpoints to go on from, one a proposal; or none at all
+
+
+class Begin(ABC):
+    """What a worker does first, in its own process. Frozen and small: it travels there."""
+
+    folder: Path  # the run's; its data may still be on their way
+
+    @abstractmethod
+    def __call__(self) -> Callable[[Job], Iterator[Trial]]:
+        """Load what is needed; the function that fits jobs, a trial for each proposal as it is finished."""
+
+    @abstractmethod
+    def at(self, folder: Path) -> Begin:
+        """The same for a copy of the run's folder elsewhere."""
 
 
 class Executor(ABC):
@@ -428,8 +458,8 @@ class Executor(ABC):
     name: str
 
     @abstractmethod
-    def start(self, begin: Callable[[], Callable[[Job], Trial]], workers: int) -> None:
-        """Bring workers up; each calls `begin` once, in its own process, for the function it fits jobs with."""
+    def start(self, begin: Begin, workers: int, address: str = "") -> None:
+        """Bring workers up; each calls `begin` once, in its own process. `address` is where, for those that need one."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
@@ -439,7 +469,7 @@ class Executor(ABC):
     def collect(self, timeout: float) -> list[Trial]:
         """Trials finished since the last call, waiting at most `timeout` seconds for the first.
 
-        A worker that died gives a Trial with outcome "crash"; it is replaced.
+        A worker that died gives a Trial with outcome "crash" for each proposal it had not finished; it is replaced.
         """
 
     @abstractmethod

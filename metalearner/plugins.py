@@ -24,7 +24,7 @@ from .errors import PluginError, nearest, unknown
 BUILTINS = "metalearner.builtins"
 KINDS = (
     *("modalities", "transforms", "outputs", "metrics", "losses", "optimisers", "productions", "learners"),
-    *("families", "probes", "executors"),
+    *("families", "probes", "searchers", "executors"),
 )
 
 
@@ -53,6 +53,7 @@ class Registry:
     learners: Mapping[str, Any]
     families: Mapping[str, Any]
     probes: Mapping[str, Any]
+    searchers: Mapping[str, Any]
     executors: Mapping[str, Any]
     plugins: tuple[Plugin, ...]
     hook: Any = None

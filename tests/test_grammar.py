@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metalearner import grammar
-from metalearner.kinds import Choice, Float, Int, Name, Production
+from metalearner.kinds import Choice, Float, Int, Name, Production, Slot
 from metalearner.records import Config
 
 
 class Root(Production):
-    name, symbol, parts = "root", "learner", {"encoder": "encoder"}
+    name, symbol, parts = "root", "learner", {"encoder": Slot("encoder", 0)}
 
     def space(self):
         return {"rate": Float(1e-4, 1.0, 0.1, log=True), "kind": Choice(("a", "b"))}
@@ -56,7 +56,7 @@ def test_equal_fits_have_equal_identities_once_complete():
         (Config("root", {"rate": 7.0}), "rate must be in"),
         (Config("block", {"width": True}), "width must be in"),
         (Config("root", {}, {"encoder": (Config("root"),)}), "takes encoder, not root"),
-        (Config("block", {}, {"encoder": (Config("block"),)}), "takes nothing"),
+        (Config("block", {}, {"encoder": (Config("block"),)}), "has no slot 'encoder'"),
     ],
 )
 def test_what_is_wrong_is_said(config, complaint):

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import PluginError, unknown
-from ..kinds import Choice, Float, Int, Name, Production, Range
+from ..errors import unknown
+from ..kinds import Production
+from ..ranges import Choice, Float, Int, Name, Range
 from ..records import Config
+from .types import Misfit, fits, flow, production, unfolded
 
 Productions = Mapping[str, Production]
 
@@ -64,13 +66,22 @@ def check(config: Config, productions: Productions) -> list[str]:
             for n, v in node.numbers.items()
             if n in ranges and not ranges[n].holds(v)
         ]
-        for slot, children in node.parts.items():
-            symbol = found.parts.get(slot)
-            wrong += [
-                f"{node.production}.{slot} takes {symbol or 'nothing'}, not {c.production}"
-                for c in children
-                if c.production in productions and productions[c.production].symbol != symbol
-            ]
+        wrong += _check_parts(node, found, productions)
+    return wrong
+
+
+def _check_parts(node: Config, found: Production, productions: Productions) -> list[str]:
+    """Slots that do not exist, hold too few or too many, or the wrong symbol."""
+    wrong = [f"{node.production} has no slot '{slot}'" for slot in node.parts if slot not in found.parts]
+    for slot, takes in found.parts.items():
+        children = node.parts.get(slot, ())
+        if not takes.least <= len(children) <= takes.most:
+            wrong.append(f"{node.production}.{slot} takes {takes.least} to {takes.most} parts, has {len(children)}")
+        wrong += [
+            f"{node.production}.{slot} takes {takes.symbol}, not {c.production}"
+            for c in children
+            if c.production in productions and productions[c.production].symbol != takes.symbol
+        ]
     return wrong
 
 
@@ -97,13 +108,6 @@ def draw(values: Range, rng: np.random.Generator) -> Any:
     return int(rng.integers(values.low, values.high + 1))
 
 
-def production(node: Config, productions: Productions) -> Production:
-    """The production a node names; PluginError when nobody brings it."""
-    if node.production not in productions:
-        raise PluginError(*unknown("production", node.production, productions, "More: metalearner plugin list"))
-    return productions[node.production]
-
-
 def address(path: str, name: str) -> str:
     """The path of a number: its node's path and its name."""
     return f"{path}:{name}" if path else name
@@ -114,6 +118,6 @@ def _owner(number: str) -> str:
 
 
 __all__ = [
-    "Choice", "Float", "Int", "Name", "address", "check", "complete", "draw", "numbers", "production", "sample", "space",
-    "with_numbers",
+    "Choice", "Float", "Int", "Misfit", "Name", "address", "check", "complete", "draw", "fits", "flow", "numbers", "production",
+    "sample", "space", "unfolded", "with_numbers",
 ]  # fmt: skip

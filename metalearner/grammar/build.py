@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import PluginError
+from ..kinds import Part
 from ..records import Config, View
-from . import Productions, numbers, production
+from . import Productions
+from .types import flow, own_numbers, production, reached, unfolded
 
 
 class Net(nn.Module):
@@ -51,7 +54,11 @@ def build(config: Config, views: Mapping[str, View], width: int, productions: Pr
 
 
 def module(node: Config, view: View, productions: Productions) -> nn.Module:
-    """The module of one node, its parts built first."""
+    """The module of one node: what it stands for, with parts that are built when it asks for them."""
+    node = unfolded(node, view, productions)
     found = production(node, productions)
-    parts = {slot: [module(child, view, productions) for child in nodes] for slot, nodes in node.parts.items()}
-    return found.build(numbers(Config(node.production, node.numbers), productions), view, parts)
+    parts: dict[str, list[Part]] = {slot: [] for slot in found.parts}
+    for slot, child, reaches in reached(node, view, productions):
+        make = partial(module, child, reaches, productions)
+        parts[slot].append(Part(make, reaches, flow(child, reaches, productions)))
+    return found.build(own_numbers(node, productions), view, parts)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..kinds import Choice, Float, Int, Name, Production, Range
+from ..kinds import Production, Slot
+from ..ranges import Choice, Float, Int, Name, Range
 from .optimisers import OPTIMISERS
 
 
 class NetRoot(Production):
-    """Net -> Encoder+ Recipe; the head comes from the task's output."""
+    """Net -> Encoder+ Recipe: an encoder a view, in their order; the head comes from the task's output."""
 
     name = "net"
     symbol = "learner"
-    parts = {"encoder": "encoder", "recipe": "recipe"}
+    parts = {"encoder": Slot("encoder", 1, 8), "recipe": Slot("recipe")}
+    flow = "parallel"
 
 
 class Gradient(Production):
@@ -24,6 +26,7 @@ class Gradient(Production):
 
     name = "gradient"
     symbol = "recipe"
+    loose = ("lr", "weight_decay", "schedule", "warmup", "label_smoothing", "patience")
 
     def space(self) -> Mapping[str, Range]:
         """Learning rate and weight decay are AdamW's; epochs are the longest a fit may take."""

@@ -1,0 +1,70 @@
+"""What a number of a derivation may be: its range, its default, its scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Float:
+    """A real number to search, optionally on a log scale."""
+
+    low: float
+    high: float
+    default: float
+    log: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies inside."""
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number to search, optionally on a log scale."""
+
+    low: int
+    high: int
+    default: int
+    log: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies inside."""
+        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values; the first is the default unless named."""
+
+    options: tuple[Any, ...]
+    default: Any = None
+
+    def __post_init__(self) -> None:
+        if self.default is None and None not in self.options:
+            object.__setattr__(self, "default", self.options[0])
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one of them."""
+        return value in self.options
+
+
+@dataclass(frozen=True)
+class Name:
+    """Something registered under a name (a loss, an optimiser). `options` are searched; any name may be given."""
+
+    kind: str
+    options: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        """The first of the options."""
+        return self.options[0]
+
+    def holds(self, value: Any) -> bool:
+        """Whether it is a name at all; who registered it is looked up where it is used."""
+        return isinstance(value, str)
+
+
+Range = Float | Int | Choice | Name
