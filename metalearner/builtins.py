@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .hookspecs import hookimpl
-from .kinds import Executor, Learner, Loss, Metric, Optimiser, Output, Probe, Production
+from .kinds import Executor, Learner, Loss, Metric, Optimiser, Output, Probe, Production, Searcher
 
 
 @hookimpl
@@ -60,6 +60,14 @@ def register_probes() -> list[Probe]:
     from .describe import BUILTIN_PROBES
 
     return list(BUILTIN_PROBES)
+
+
+@hookimpl
+def register_searchers() -> list[Searcher]:
+    """The portfolio of past runs, then draws by the odds."""
+    from .search.priors import Priors
+
+    return [Priors()]
 
 
 @hookimpl

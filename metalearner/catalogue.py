@@ -34,6 +34,7 @@ class Card:
     source: str
     target: str = ""
     metric: str = ""
+    group_by: str = ""  # the column of what belongs together
     files: str = ""  # a file or folder beside the card
     fetch: str = ""  # or where to get it: "scheme:place?option=value"
     synthetic: bool = False  # made by a program, a rule or a simulation, not observed

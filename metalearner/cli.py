@@ -39,6 +39,9 @@ def run(
     ] = None,
     goal: Annotated[str | None, typer.Option(help='When it counts as met: 0.9, or "recall 0.85".')] = None,
     budget: Annotated[str, typer.Option(help='A time or a number of trials: "90s", "2m", "40trials".')] = "2m",
+    group_by: Annotated[
+        str | None, typer.Option(help="A column of what belongs together (patient, photograph): never split apart.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/<name>-<id> otherwise.")] = None,
     test: Annotated[str, typer.Option(help="The sealed rows: a fraction, a file, or none; auto is a fifth.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
@@ -46,6 +49,15 @@ def run(
     blind: Annotated[
         bool, typer.Option("--blind", help="Forget past runs on the same or nearly the same data.")
     ] = False,
+    searcher: Annotated[
+        str, typer.Option(help="How to search: evolution, tpe, grid, random, priors; auto is the best installed.")
+    ] = "auto",
+    families: Annotated[
+        str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
+    ] = "",
+    workers: Annotated[int, typer.Option(help="Trials at once; each has a core.", min=1)] = 2,
+    executor: Annotated[str, typer.Option(help="Where trials run: local, or what a plugin brings (ray).")] = "local",
+    address: Annotated[str, typer.Option(help="Of the cluster, for executors that have one.")] = "",
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
 ) -> None:
@@ -53,8 +65,11 @@ def run(
     from .request import Request, parse_budget
     from .task import Wish
 
-    wish = Wish(sentence, target, metric, goal)
-    _run(Request(source, wish, parse_budget(budget), out, test, seed, cold, blind), as_json, quiet)
+    wish = Wish(sentence, target, metric, goal, group_by)
+    named = tuple(n.strip() for n in families.split(",") if n.strip())
+    request = Request(source, wish, parse_budget(budget), out, test, seed, cold, blind, executor, workers, address,
+                      searcher, named)  # fmt: skip
+    _run(request, as_json, quiet)
 
 
 @app.command()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .arrays import Fields, Fold, take
-from .kinds import Transform
-from .records import Column, DatasetCard, Finding, Schema, Task, plain
+from .arrays import Fields, Fold, Tensor, take
+from .kinds import State, Transform
+from .records import Column, DatasetCard, Finding, Schema, Task, View, plain
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Dataset:
     folds: tuple[tuple[np.ndarray, np.ndarray], ...]  # (training rows, held-out rows) of each
     apart: np.ndarray  # rows in no fold, for conformal scores; empty where data is scarce
     findings: tuple[Finding, ...] = ()
+    folder: Path | None = None  # where it lies once it is saved
 
     @property
     def rows(self) -> int:
@@ -67,10 +70,28 @@ class Dataset:
             folds=folds,
             apart=np.load(folder / "apart.npy"),
             findings=tuple(Finding.from_json(f) for f in about["findings"]),
+            folder=folder,
         )
 
     def fold(self, index: int, transform: Transform) -> Fold:
-        """One fold through a transform fitted on its training rows alone."""
+        """One fold through a transform fitted on its training rows alone; prepared once, then memory-mapped."""
+        if self.folder is None:
+            return self._transformed(index, transform)
+        prepared = self.folder / f"fold{index}.{transform.name}"
+        if not prepared.exists():
+            part = Path(tempfile.mkdtemp(prefix=f".fold{index}.", dir=self.folder))
+            _save_fold(self._transformed(index, transform), part)
+            try:
+                part.rename(prepared)
+            except OSError:  # another worker was faster: its arrays are the same
+                shutil.rmtree(part)
+        return _open_fold(prepared, index, self.target, self.folds[index])
+
+    def transform_state(self, index: int, transform: Transform) -> State:
+        """What a transform learnt from the training rows of a fold."""
+        return dict(self.fold(index, transform).state)
+
+    def _transformed(self, index: int, transform: Transform) -> Fold:
         train, valid = self.folds[index]
         seen = self.fields.take(train)
         state = transform.fit(seen, self.schema)
@@ -91,3 +112,27 @@ class Dataset:
         state = transform.fit(fields, self.schema)
         tensors = transform.apply(state, fields)
         return take(tensors, np.arange(len(chosen))), transform.views(state), self.target[chosen]
+
+
+def _save_fold(fold: Fold, folder: Path) -> None:
+    """A .npy for each array of each view, the rest as JSON."""
+    arrays: dict[str, tuple[str, str, str]] = {}
+    for side, tensors in (("train", fold.train), ("valid", fold.valid)):
+        for view, tensor in tensors.items():
+            for part in ("values", "codes", "mask"):
+                if (array := getattr(tensor, part)) is not None:
+                    arrays[f"{len(arrays)}"] = (side, view, part)
+                    np.save(folder / f"{len(arrays) - 1}.npy", array, allow_pickle=False)
+    about = {"views": fold.views, "state": fold.state, "arrays": arrays}
+    (folder / "fold.json").write_text(json.dumps(plain(about)))
+
+
+def _open_fold(folder: Path, index: int, target: np.ndarray, rows: tuple[np.ndarray, np.ndarray]) -> Fold:
+    """What `_save_fold` wrote, its arrays mapped from the disk: two workers share one copy in memory."""
+    about = json.loads((folder / "fold.json").read_text())
+    found: dict[str, dict[str, dict[str, np.ndarray]]] = {"train": {}, "valid": {}}
+    for name, (side, view, part) in about["arrays"].items():
+        found[side].setdefault(view, {})[part] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    train, valid = ({v: Tensor(**parts) for v, parts in found[side].items()} for side in ("train", "valid"))
+    views = {name: View.from_json(view) for name, view in about["views"].items()}
+    return Fold(index, views, train, target[rows[0]], valid, target[rows[1]], about["state"])

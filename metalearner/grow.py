@@ -81,7 +81,7 @@ def _grow_one(
         while waiting or number:
             while waiting and executor.idle() and time.monotonic() < until:
                 rung = Rung(1.0, time.monotonic() + TRIAL_SECONDS, 1, SEED)
-                executor.submit(Job(len(proposals) - len(waiting), waiting.pop(0), rung))
+                executor.submit(Job((len(proposals) - len(waiting),), (waiting.pop(0),), rung))
                 number += 1
             if time.monotonic() >= until:
                 waiting = []
@@ -138,9 +138,8 @@ def _again(old: Experience, name: str, registry: Registry) -> Trial | None:
             return None
         (folder / "trials").mkdir(parents=True, exist_ok=True)
         fit = Begin(folder, time.monotonic())()
-        return fit(
-            Job(0, Proposal(old.config, old.family, "verify"), Rung(old.rung, time.monotonic() + 60, 1, old.seed))
-        )
+        rung = Rung(old.rung, time.monotonic() + 60, 1, old.seed)
+        return next(fit(Job((0,), (Proposal(old.config, old.family, "verify"),), rung)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

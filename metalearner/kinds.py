@@ -154,6 +154,10 @@ class Output(ABC):
         """Metric and the reason for it, from the encoded target and the user's words."""
         return self.metrics[0], f"the default for {self.name}"
 
+    def choose_loss(self, state: State, metric_name: str, target: np.ndarray) -> tuple[str, str]:
+        """Loss and the reason for it, from the metric it should serve and the encoded training target."""
+        return self.losses[0], f"the default for {self.name}"
+
 
 class Metric(ABC):
     """A score for an encoded target and a prediction."""
@@ -415,6 +419,7 @@ class Scope:
     metric: Metric
     prior: Prior
     portfolio: Proposer  # the configs that did well on similar data, best first
+    begun: tuple[Proposal, ...] = ()  # being fitted already, before anything was asked
     seed: int = 0
 
 

@@ -14,7 +14,7 @@ from .deploy import Bundle
 from .errors import DataError
 from .evaluate import Answers, Evidence, evaluate
 from .events import Story
-from .kinds import Source
+from .kinds import Moment, Source
 from .knowledge import Base
 from .plugins import Registry
 from .records import Scorecard, plain
@@ -43,7 +43,7 @@ def look(request: Request, registry: Registry) -> dict[str, Any]:
                 "odds": prior.odds,
                 "reasons": prior.reasons,
                 "forecast": prior.forecast,
-                "proposals": foresight.portfolio.ask(5, [], float("inf")),
+                "proposals": foresight.portfolio.ask(5, [], Moment()),
             }
         )
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cached_property
 from typing import Any, Self
 
 AXIS_KINDS = ("columns", "time", "space", "tokens", "set")
@@ -49,7 +50,7 @@ def digest(value: Any) -> str:
 class Record:
     """A frozen dataclass with a JSON form."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Content address: SHA-256 of the canonical JSON."""
         return digest(self.to_json())
@@ -163,6 +164,7 @@ class Task(Record):
     metric: str
     goal: float | None = None
     reasons: tuple[str, ...] = ()
+    group_by: str = ""  # rows with one value of this column stay on one side of every split
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,11 @@ class Trial(Record):
     def config(self) -> Config:
         """What was fitted."""
         return self.proposal.config
+
+    @property
+    def cost(self) -> float:
+        """Seconds that the config has cost up to this rung, those below included."""
+        return self.seconds + float(self.facts.get("seconds_before", 0.0))
 
     @property
     def name(self) -> str:

@@ -29,6 +29,9 @@ class Request:
     blind: bool = False  # forget data that are the same as this or nearly so
     executor: str = "local"
     workers: int = 2
+    address: str = ""  # of the cluster, for executors that have one
+    searcher: str = "auto"
+    families: tuple[str, ...] = ()  # that may be used; all when empty
 
     @property
     def fraction(self) -> float | None:
@@ -55,12 +58,16 @@ class Request:
             "blind": self.blind,
             "executor": self.executor,
             "workers": self.workers,
+            "address": self.address,
+            "searcher": self.searcher,
+            "families": self.families,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], out: Path) -> Request:
         """Read back what `to_json` gave, for the run in folder `out`."""
-        kept = {k: data[k] for k in ("source", "test", "seed", "cold", "blind", "executor", "workers")}
+        names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher")
+        kept = {k: data[k] for k in names if k in data} | {"families": tuple(data.get("families", ()))}
         return cls(**kept, wish=Wish(**data["wish"]), budget=Budget(**data["budget"]), out=out)
 
 

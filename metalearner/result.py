@@ -15,6 +15,7 @@ from .deploy import Bundle
 from .kinds import Metric, Prior
 from .plugins import Registry
 from .records import Scorecard, Task, Trial, plain
+from .search import FULL, best_of_each
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Run:
     seconds: float
     registry: Registry
     interrupted: bool = False
+    ladder: str = ""  # with a goal: at which level of automation the search stopped, and why
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -49,9 +51,10 @@ class Run:
                 "family": t.proposal.family,
                 "score": t.score,
                 "skill": t.skill,
-                "seconds": round(t.seconds, 2),
+                "seconds": round(t.cost, 2),
                 "arm": t.proposal.arm,
                 "weight": weights.get(t.name, 0.0),
+                "rung": round(t.rung, 3),
                 "outcome": t.outcome,
                 "config": t.config.to_json(),
             }
@@ -75,12 +78,15 @@ class Run:
                 "forecast": self.prior.forecast,
                 "seconds": self.seconds,
                 "interrupted": self.interrupted,
+                "ladder": self.ladder,
                 "bundle": str(self.folder / "bundle"),
             }
         )
 
 
 def rank(trials: Sequence[Trial], metric: Metric) -> list[Trial]:
-    """Best score first, failures last."""
+    """Full fits before partial ones, best score first, failures last; of each config its furthest fit."""
     sign = -1 if metric.greater_is_better else 1
-    return sorted(trials, key=lambda t: (t.score is None, sign * (t.score or 0.0), t.number))
+    return sorted(
+        best_of_each(trials), key=lambda t: (t.score is None, t.rung < FULL, sign * (t.score or 0.0), t.number)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from .deploy import Bundle, package
 from .describe import describe
 from .describe.sentence import embed
 from .errors import RunError
-from .evaluate import Answers, Evidence, evaluate
+from .evaluate import Answers, Evidence, evaluate, reaches
 from .events import Listener, Story
-from .kinds import Executor, Job, Prior
+from .kinds import Executor, Prior, Proposer, Scope
 from .knowledge import Base
 from .monitor import reference
 from .plugins import Registry
@@ -29,7 +30,7 @@ from .propose import Portfolio, propose
 from .records import Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
-from .search import Budget, Clock, Strategy, ledger, quick, search
+from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, quick
 from .setting import Setting
 from .task import find_target, formulate
 from .train.ensemble import Selection, assemble, select
@@ -45,29 +46,28 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
     """Data and a sentence in; a trained, measured, packaged model out, and the base one run richer."""
     clock = Clock(request.budget, reserve=reserve(request.budget))
     source = sources.find(request.source)
-    with runs.owned(request, source.name) as folder:
+    with runs.owned(request, source.name) as folder, interruptible(clock):
         story = Story(folder / "events.jsonl", listen, clock.began)
         reading = None if prepared(folder) else read(source.source, registry.modalities)
         executor = registry.get("executors", request.executor)
-        executor.start(Begin(folder, clock.began), request.workers)  # workers import while data are read
-        warm = threading.Thread(target=import_torch, daemon=True)
-        warm.start()
+        executor.start(Begin(folder, clock.began), request.workers, request.address)  # they import while data are read
+        warm = Warm()
         try:
             setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
-            seen = ledger.read(folder / "trials")
-            clock.spent(seen)
-            begun = begin(executor, setting, clock, request.seed) if not seen else []
+            hunt = prepare_search(request, executor, clock, setting, folder)
+            hunt.listen = partial(heard, folder / "trials", story, clock, warm)
+            # Something quick is set going while the data are still being looked at.
+            begun = hunt.begin(quick(setting.families)[:1])
             foresight = foresee(setting, base or Base.open(), request, story)
-            strategy = Strategy(foresight.portfolio, foresight.prior, setting.families, registry.productions,
-                                setting.metric, request.seed)  # fmt: skip
-            strategy.count([*(t.proposal for t in seen), *begun])
             # Once the test was opened nothing may be tried any more; what is left is to finish.
             opened = sealed is not None and sealed.opened
-            trials = seen if opened else search(strategy, executor, clock, request.seed, seen,
-                                                lambda t: story.tell("search", trial=t, left=clock.left), len(begun))  # fmt: skip
+            trials = hunt.trials if opened else hunt.run(proposer(request, setting, foresight, begun))
+            story.tell(
+                "searched", tried=len(trials), seconds=clock.elapsed, ladder=hunt.ladder.said(trials, clock.spent)
+            )
         finally:
             executor.stop()
-        warm.join()
+        warm.wait()
         ensemble = combine(trials, folder, setting, story)
         answers = measure(ensemble, sealed, setting)
         evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
@@ -78,7 +78,7 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
         experiences = [experience(t, setting) for t in trials]
         refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
-                   clock.interrupted)  # fmt: skip
+                   clock.interrupted, hunt.ladder.said(trials, clock.spent))  # fmt: skip
         (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
         story.tell(
             "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
@@ -98,7 +98,7 @@ def formulate_and_prepare(
     """Stages 1 and 2: what is wanted, and the data cleaned, folded and sealed. Without a reading they are there already."""
     data = folder / "data"
     if reading is None:
-        return Setting(Dataset.open(data), registry), Sealed.find(data / "sealed")
+        return Setting(Dataset.open(data), registry, request.families), Sealed.find(data / "sealed")
     wish = source.wish(request.wish)
     target = find_target(reading.schema, wish)
     reading = reading.naming(target[0])
@@ -109,15 +109,52 @@ def formulate_and_prepare(
     story.tell("prepare", card=dataset.card, rows=dataset.rows, sealed=sealed.rows if sealed else 0,
                folds=len(dataset.folds), apart=len(dataset.apart), findings=dataset.findings,
                kinds=_kinds(reading))  # fmt: skip
-    return Setting(dataset, registry), sealed
+    return Setting(dataset, registry, request.families), sealed
 
 
-def begin(executor: Executor, setting: Setting, clock: Clock, seed: int) -> list[Proposal]:
-    """Set something quick going while the data are still being looked at."""
-    first = quick(setting.families)[:1]
-    for number, proposal in enumerate(first):
-        executor.submit(Job(number, proposal, clock.rung(seed, share=1.0)))
-    return first
+def prepare_search(request: Request, executor: Executor, clock: Clock, setting: Setting, folder: Path) -> Search:
+    """The search of this run, with what an earlier process of it has tried."""
+    trials = folder / "trials"
+    seen = ledger.read(trials)
+    clock.count(seen)
+
+    dataset, registry = setting.dataset, setting.registry
+    # A budget of trials is one of full fits: nobody is in a hurry.
+    whole = request.budget.seconds is None
+    rungs = Rungs(len(dataset.folds), registry.learners, registry.productions, setting.metric, whole)
+    reaches = None if setting.task.goal is None else partial(meets_goal, setting, trials)
+    ladder = Ladder(setting.families, reaches, setting.levels)
+    return Search(executor, clock, rungs, ladder, request.seed, trials=seen)
+
+
+def heard(trials: Path, story: Story, clock: Clock, warm: Warm, trial: Trial) -> None:
+    """A trial is finished: it is kept and told, and what the end of the run needs is imported beside those to come."""
+    ledger.keep(trials, trial)
+    story.tell("search", trial=trial, left=clock.left)
+    warm.begin()
+
+
+def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
+    """Whether a full trial meets the task's goal out of fold, beyond doubt."""
+    dataset = setting.dataset
+    rows, prediction = (np.load(trials / trial.name / f"{name}.npy") for name in ("rows", "prediction"))
+    assert setting.task.goal is not None
+    return reaches(setting.task.goal, setting.metric, dataset.target[rows], prediction, dataset.state)
+
+
+def proposer(request: Request, setting: Setting, foresight: Foresight, begun: list[Proposal]) -> Proposer:
+    """What the searcher asked for makes of this task."""
+    registry = setting.registry
+    scope = Scope(setting.families, registry.productions, registry.learners, setting.views, setting.metric,
+                  foresight.prior, foresight.portfolio, tuple(begun), request.seed)  # fmt: skip
+    return registry.get("searchers", searcher(request, registry)).begin(scope)
+
+
+def searcher(request: Request, registry: Registry) -> str:
+    """The name of the searcher: evolution where it is installed, unless another one was asked for."""
+    if request.searcher != "auto":
+        return request.searcher
+    return "evolution" if "evolution" in registry.searchers else "priors"
 
 
 @dataclass(frozen=True)
@@ -144,7 +181,8 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
     prior = propose(setting.task, recall, setting.families, setting.metric, setting.baseline, dataset.rows)
     portfolio = Portfolio(recall, prior, setting.families, dataset.rows)
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
-               reasons=prior.reasons, forecast=prior.forecast)  # fmt: skip
+               reasons=prior.reasons, forecast=prior.forecast,
+               loss=setting.output.choose_loss(dataset.state, setting.task.metric, dataset.target))  # fmt: skip
     return Foresight(base, description, recall, prior, portfolio)
 
 
@@ -164,7 +202,7 @@ class Ensemble:
 
 def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story) -> Ensemble:
     """Stage 4: one calibrated ensemble out of the trials."""
-    usable = [t for t in trials if t.outcome == "ok"]
+    usable = [t for t in trials if t.outcome == "ok" and t.rung >= FULL]
     if not usable:
         reasons = sorted({t.error or t.outcome for t in trials})[:3]
         raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "There was no time for one.",
@@ -207,7 +245,9 @@ def deliver(
 def experience(trial: Trial, setting: Setting) -> Experience:
     """A trial as the knowledge base keeps it."""
     card, task = setting.dataset.card, setting.task
-    kept = {k: v for k, v in trial.facts.items() if k not in ("curve", "baseline")}
+    kept = {
+        k: v for k, v in trial.facts.items() if k not in ("curve", "baseline", "by_fold", "share", "seconds_before")
+    }
     return Experience(
         dataset=card.id,
         data_hash=card.data_hash,
@@ -221,7 +261,7 @@ def experience(trial: Trial, setting: Setting) -> Experience:
         score=trial.score,
         baseline=trial.facts.get("baseline"),
         skill=trial.skill,
-        seconds=trial.seconds,
+        seconds=trial.cost,
         facts=kept,
         versions=runs.versions(setting.registry),
         hardware=runs.hardware(),
@@ -233,14 +273,31 @@ def reserve(budget: Budget) -> float:
     return float(np.clip(RESERVE_SHARE * budget.seconds, RESERVE_LEAST, RESERVE_MOST)) if budget.seconds else 0.0
 
 
-def import_torch() -> None:
-    """Bring in beside the reading of data what the ensemble and the export to ONNX need at the end."""
-    import onnxscript  # noqa: F401
-    import torch
-    import torch._dynamo
-    import torch.export
+class Warm:
+    """Imports what the ensemble and the export to ONNX need, beside the search and not before its first model."""
 
-    torch.set_num_threads(2)
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Start importing, once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._import, daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Until everything is there."""
+        self.begin()
+        assert self._thread is not None
+        self._thread.join()
+
+    def _import(self) -> None:
+        import onnxscript  # noqa: F401
+        import torch
+        import torch._dynamo
+        import torch.export
+
+        torch.set_num_threads(2)
 
 
 def _test(request: Request, source: Any, reading: Reading, registry: Registry) -> float | Reading | None:

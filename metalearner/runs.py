@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import disk
 from .errors import RunError, UserError
 from .plugins import Registry
 from .records import plain
@@ -42,9 +43,13 @@ def owned(request: Request, name: str) -> Iterator[Path]:
         lock.flush()
         if (folder / "run.json").exists():
             raise UserError(f"'{folder}' holds a finished run.", "", "Name another folder with --out.")
-        (folder / "request.json").write_text(json.dumps(plain(request.to_json()), indent=1))
         try:
+            (folder / "request.json").write_text(json.dumps(plain(request.to_json()), indent=1))
             yield folder
+        except OSError as problem:
+            if disk.full(folder):
+                raise disk.no_room(folder) from problem
+            raise
         except UserError:  # nothing half-written is left of what could not be begun
             if fresh:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -7,9 +7,13 @@ from functools import cached_property
 
 from . import grammar
 from .dataset import Dataset
+from .errors import TaskError, unknown
 from .kinds import Aim, Family, Metric, Modality, Output, Transform
 from .plugins import Registry
 from .records import Task, View
+
+# What search composes out of the grammar is nobody's family.
+INVENTED, INVENTED_LEVEL = "invented", 3
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Setting:
 
     dataset: Dataset
     registry: Registry
+    only: tuple[str, ...] = ()  # families that may be used, all when empty; INVENTED stands for what search composes
 
     @property
     def task(self) -> Task:
@@ -60,15 +65,27 @@ class Setting:
         target, state = self.dataset.target, self.dataset.state
         return self.metric.score(target, self.output.baseline(state, target, len(target)), state)
 
+    @property
+    def levels(self) -> frozenset[int] | None:
+        """The levels of automation that `only` leaves; None: all of them."""
+        if not self.only:
+            return None
+        named = {self.families[name].level for name in self.only if name in self.families}
+        return frozenset(named | ({INVENTED_LEVEL} if INVENTED in self.only else set()))
+
     @cached_property
     def families(self) -> dict[str, Family]:
         """Families whose learner is there and that take these views for this output, every number written out."""
         learners = self.registry.learners
         productions = self.registry.productions
+        named = set(self.only) - {INVENTED}
+        for name in named - set(self.registry.families):
+            raise TaskError(*unknown("family", name, self.registry.families, "More: metalearner plugin list"))
         return {
             name: replace(family, presets=tuple(grammar.complete(p, productions) for p in family.presets))
             for name, family in self.registry.families.items()
-            if (root := family.presets[0].production) in learners
+            if (not named or name in named)
+            and (root := family.presets[0].production) in learners
             and learners[root].accepts(self.views, self.output)
             and family.accepts(self.views)
         }

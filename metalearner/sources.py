@@ -21,12 +21,14 @@ class Found:
     sentence: str = ""
     target: str = ""
     metric: str = ""
+    group_by: str = ""
 
     def wish(self, wish: Wish) -> Wish:
         """The user's wish; where it is silent, the card's. Words of one's own replace the card's target too."""
         target = wish.target or (self.target if not wish.sentence or wish.sentence == self.sentence else None)
         return replace(wish, sentence=wish.sentence or self.sentence, target=target or None,
-                       metric=wish.metric or (None if wish.goal else self.metric or None))  # fmt: skip
+                       metric=wish.metric or (None if wish.goal else self.metric or None),
+                       group_by=wish.group_by or self.group_by or None)  # fmt: skip
 
 
 def find(source: Source) -> Found:
@@ -39,6 +41,6 @@ def find(source: Source) -> Found:
         card = cards[name]
         about = {"name": card.name, "group": card.group, "source": card.source, "licence": card.licence,
                  "synthetic": "yes" if card.synthetic else ""}  # fmt: skip
-        return Found(name, catalogue.materialise(card), about, card.sentence, card.target, card.metric)
+        return Found(name, catalogue.materialise(card), about, card.sentence, card.target, card.metric, card.group_by)
     stem = Path(name.partition("::")[0]).stem or "data"
     return Found(stem, name, {"name": stem})

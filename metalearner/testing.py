@@ -20,6 +20,8 @@ import numpy as np
 from . import grammar
 from .arrays import Fields, Tensors, rows_of
 from .dataset import Dataset
+from .grammar.derivation import FUEL, Deriver
+from .grammar.types import Typed
 from .kinds import Aim, Learner, Loss, Metric, Modality, Output, Production, Rung, Source, Transform
 from .records import Config, Schema, View, plain
 
@@ -96,53 +98,111 @@ def check_metric(metric: Metric, target: np.ndarray, naive: np.ndarray, state: M
         assert abs(metric.skill(metric.perfect, value) - 1) < 1e-9, "perfection's skill is 1"
 
 
-def check_production(production: Production, view: View, seed: int = 0) -> None:
-    """An encoder builds for a view it accepts, at its defaults and at random numbers, and stays finite."""
+def check_production(
+    production: Production, view: View, seed: int = 0, productions: Mapping[str, Production] | None = None
+) -> None:
+    """A production of any symbol keeps its promises on a view it accepts, at its defaults and at random numbers.
+
+    What is derived from it passes the grammar's checks, gives the view it says, is finite forward and backward, and
+    gives each row what it gives it alone, whatever lies in the padding. `productions` are those that its parts are
+    drawn from. Roots and recipes build nothing: only their numbers and slots are checked.
+    """
+    among = {**(productions or {}), production.name: production}
+    _check_numbers(production)
+    if production.symbol in ("learner", "recipe"):
+        return
+    assert production.accepts(view), f"{production.name} does not accept {view}"
+    deriver = Deriver(among, np.random.default_rng(seed))
+    for simple in (True, False):
+        deriver.fuel = FUEL
+        found = next((n for n in (deriver.node(production, view, 0, simple) for _ in range(8)) if n is not None), None)
+        assert found is not None, (
+            f"nothing that begins with {production.name} fits {grammar.shown(view)}, which it accepts"
+        )
+        _check_node(found, seed, among)
+
+
+def _check_numbers(production: Production) -> None:
+    """Defaults lie in their ranges, and loose numbers exist."""
+    defaults = {n: r.default for n, r in production.space().items()}
+    outside = [n for n, r in production.space().items() if not r.holds(r.default)]
+    assert not outside, f"the defaults of {production.name} are out of range: {outside} of {defaults}"
+    assert set(production.loose) <= set(defaults), (
+        f"{production.name} has no numbers {set(production.loose) - set(defaults)}"
+    )
+    assert production.flow in ("series", "parallel"), f"{production.name} flows in '{production.flow}'"
+    for slot, takes in production.parts.items():
+        assert 0 <= takes.least <= takes.most and takes.most > 0, f"slot '{slot}' takes {takes.least} to {takes.most}"
+
+
+def _check_node(node: Typed, seed: int, productions: Mapping[str, Production]) -> None:
+    """One typed node: valid, with the view it says, finite, rows independent of each other and of their padding."""
     import torch
 
-    assert production.accepts(view), f"{production.name} does not accept {view}"
-    productions = {production.name: production}
-    node = Config(production.name)
-    assert not grammar.check(Config(production.name, grammar.numbers(node, productions)), productions), (
-        "defaults are out of range"
-    )
-    for config in (node, grammar.sample(node, productions, np.random.default_rng(seed))):
-        torch.manual_seed(seed)
-        numbers = grammar.numbers(config, productions)
-        module: Any = production.build(numbers, view, {})
-        values, codes, mask = random_inputs(view, 5, seed)
-        found = module(values, codes, mask)
-        assert found.shape[0] == 5 and found.shape[-1] == module.width, (
-            f"features are {tuple(found.shape)}, width is {module.width}"
+    from .grammar.build import module
+
+    said = f"\n{grammar.outline(node.said, productions)}\non {grammar.shown(node.view)}"
+    for config in (node.said, node.meant):
+        assert not grammar.check(config, productions), f"{grammar.check(config, productions)} in{said}"
+    assert Config.from_json(json.loads(json.dumps(node.said.to_json()))) == node.said, f"JSON changes{said}"
+    torch.manual_seed(seed)
+    built: Any = module(node.said, node.view, productions)
+    symbol = productions[node.said.production].symbol
+    given = _inputs(symbol, node.view, 5, seed)
+    found = _features(built(*given))
+    if symbol == "encoder":
+        assert found.shape[0] == 5 and found.shape[-1] == built.width, (
+            f"{tuple(found.shape)} is not {built.width} wide:{said}"
         )
-        assert found.dim() == (3 if module.members > 1 else 2), "members make a third axis"
-        found.square().mean().backward()
-        gradients = [p.grad for p in module.parameters() if p.grad is not None]
-        assert all(torch.isfinite(g).all() for g in gradients), f"a gradient is not finite at {numbers}"
-        module.eval()
-        with torch.no_grad():
-            together = module(values, codes, mask)
-            alone = module(*(None if t is None else t[:1] for t in (values, codes, mask)))
-        assert torch.isfinite(together).all(), f"features are not finite at {numbers}"
-        assert torch.allclose(together[:1], alone, atol=1e-4), "a row's features depend on the other rows"
+        assert found.dim() == (3 if built.members > 1 else 2), f"members make a third axis:{said}"
+    else:
+        assert found.shape == (5, *node.gives.shape), f"gives {tuple(found.shape)}, not {node.gives.shape}:{said}"
+    found.square().mean().backward()
+    gradients = [p.grad for p in (*built.parameters(), given[0]) if p.grad is not None]
+    assert all(torch.isfinite(g).all() for g in gradients), f"a gradient is not finite in{said}"
+    built.eval()
+    with torch.no_grad():
+        together = _features(built(*given))
+        alone = _features(built(*(None if t is None else t[:1] for t in given)))
+    assert torch.isfinite(together).all(), f"features are not finite in{said}"
+    assert torch.allclose(together[:1], alone, atol=1e-4), f"a row's features depend on the other rows in{said}"
+
+
+def _inputs(symbol: str, view: View, rows: int, seed: int) -> tuple[Any, ...]:
+    """What modules of this symbol take: a view of the data, or features and mask inside an encoder."""
+    values, codes, mask = random_inputs(view, rows, seed)
+    if symbol in ("encoder", "tokeniser"):
+        return values.requires_grad_(), codes, mask
+    return values.nan_to_num().requires_grad_(), mask
+
+
+def _features(out: Any) -> Any:
+    """The features of what a module gives, alone or with their mask."""
+    return out[0] if isinstance(out, tuple) else out
 
 
 def random_inputs(view: View, rows: int, seed: int = 0):  # type: ignore[no-untyped-def]
-    """Torch (values, codes, mask) for a view, a missing number among them."""
+    """Torch (values, codes, mask) for a view, as transforms give them.
+
+    Missing numbers are NaN, all of the second row's; padding is zero; codes and lengths go from their least to their most.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(rows, *view.shape, generator=generator)
-    if values.numel() and "columns" in view.kinds:
-        values.view(rows, -1)[0, 0] = float("nan")
+    values[torch.rand(values.shape, generator=generator) < 0.05] = float("nan")
+    values[1:2] = float("nan")
     codes = None
     if view.cardinalities:
         codes = torch.stack([torch.randint(c, (rows,), generator=generator) for c in view.cardinalities], 1)
-    ragged = [a.size for a in view.axes if a.ragged]
+    at = next((i for i, a in enumerate(view.axes) if a.ragged), None)
     mask = None
-    if ragged:
-        lengths = torch.randint(1, ragged[0] + 1, (rows, 1), generator=generator)
-        mask = torch.arange(ragged[0]) < lengths
+    if at is not None:
+        size = view.axes[at].size
+        lengths = torch.randint(1, size + 1, (rows, 1), generator=generator)
+        lengths[2:3], lengths[3:4] = 0, size
+        mask = torch.arange(size) < lengths
+        values = torch.where(mask.reshape(rows, *(size if i == at else 1 for i in range(len(view.shape)))), values, 0.0)
     return values, codes, mask
 
 

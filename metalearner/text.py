@@ -51,7 +51,8 @@ class Narrator:
         ]
 
     def _propose(self, e: Mapping[str, Any]) -> list[str]:
-        return [_line("3 propose" if i == 0 else "", line) for i, line in enumerate(prior_lines(e))]
+        lines = [*prior_lines(e), "loss: {}, {}".format(*e["loss"])]
+        return [_line("3 propose" if i == 0 else "", line) for i, line in enumerate(lines)]
 
     def _search(self, e: Mapping[str, Any]) -> list[str]:
         """A line for each better model and each failure, and now and then that it goes on."""
@@ -71,6 +72,9 @@ class Narrator:
         self.best, self.spoke = skill, e["at"]
         about = f"{_n(trial['score'])} in {trial['seconds']:.1f} s ({trial['proposal']['arm']})"
         return [_line("4 search", f"{clock} {name} {about}, best so far{remaining}")]
+
+    def _searched(self, e: Mapping[str, Any]) -> list[str]:
+        return [_line("", e["ladder"])] if e["ladder"] else []
 
     def _train(self, e: Mapping[str, Any]) -> list[str]:
         parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())

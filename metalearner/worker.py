@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import plugins
+from . import kinds, plugins
 from .dataset import Dataset
 from .kinds import Aim, Job
 from .records import Trial
@@ -16,13 +16,13 @@ from .train.objective import Objective
 
 
 @dataclass(frozen=True)
-class Begin:
+class Begin(kinds.Begin):
     """Called once in each worker. `folder` is the run's; its data may still be on their way."""
 
     folder: Path
     began: float
 
-    def __call__(self) -> Callable[[Job], Trial]:
+    def __call__(self) -> Callable[[Job], Iterator[Trial]]:
         """Import what is heavy while the data are being prepared, then open them."""
         registry = plugins.load()
         import torch
@@ -43,3 +43,7 @@ class Begin:
         )
         transform = registry.get("transforms", registry.get("modalities", dataset.task.modality).transform)
         return Objective(dataset, transform, aim, self.folder / "trials", self.began)
+
+    def at(self, folder: Path) -> Begin:
+        """The same for a copy of the run's folder elsewhere, whose clock may be another."""
+        return replace(self, folder=folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +13,9 @@ from metalearner.data import Sealed
 from metalearner.data.fingerprint import data_hash, row_hashes
 from metalearner.data.prepare import _folds, deal
 from metalearner.dataset import Dataset
-from metalearner.errors import RunError
+from metalearner.errors import RunError, TaskError
 from metalearner.records import Column, DatasetCard, Schema, Task
+from metalearner.task import Wish, formulate
 
 
 @given(st.integers(20, 300), st.integers(1, 5), st.integers(0, 1000))
@@ -75,3 +77,48 @@ def test_a_dataset_survives_its_folder(tmp_path):
     assert list(again.fields["c"]) == ["a", "", "b", "a"]
     assert np.array_equal(again.fields["s"][2], ragged[2])
     assert np.array_equal(again.folds[0][1], [2]) and list(again.apart) == [3]
+
+
+def test_a_fold_is_prepared_once_and_mapped_from_the_disk(tmp_path, registry):
+    dataset = _patients(tmp_path, registry)
+    transform = registry.transforms["table-scaling"]
+    fold, again = dataset.fold(0, transform), Dataset.open(tmp_path).fold(0, transform)
+    plain = Dataset(**{**vars(dataset), "folder": None}).fold(0, transform)
+    for view in plain.views:
+        assert isinstance(again.train[view].values, np.memmap)
+        assert np.array_equal(fold.train[view].values, again.train[view].values)
+        assert np.array_equal(plain.train[view].values, again.train[view].values, equal_nan=True)
+        assert np.array_equal(plain.valid[view].values, again.valid[view].values, equal_nan=True)
+    assert again.views == plain.views and np.array_equal(again.train_target, plain.train_target)
+
+
+def test_rows_of_one_group_stay_on_one_side_of_every_split(tmp_path, registry):
+    dataset = _patients(tmp_path, registry)
+    assert "patient" not in dataset.fields and dataset.task.group_by == "patient"
+    patient = dataset.fields["stamp"]  # the same number for every row of a patient
+    sealed = Fields.open(tmp_path / "sealed" / "fields")["stamp"]
+    assert len(sealed) > 20 and not set(patient) & set(sealed)
+    for train, valid in dataset.folds:
+        assert not set(patient[train]) & set(patient[valid])
+
+
+def _patients(folder, registry):
+    """200 rows of 50 patients, prepared."""
+    from metalearner.data import prepare, read
+    from metalearner.data.prepare import Split
+
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(50), 4)
+    frame = pd.DataFrame({"patient": [f"p{i}" for i in patient], "stamp": patient + 0.5, "x": rng.normal(size=200),
+                          "ill": np.where(rng.random(200) < 0.4, "yes", "no")})  # fmt: skip
+    wish = Wish(target="ill", group_by="patient")
+    reading = read(frame, registry.modalities)
+    task = formulate(wish, reading.schema, ("ill", "named"), reading.column("ill"), registry.outputs, registry.metrics)
+    return prepare(task, reading, registry.outputs[task.output], Split(), {"name": "patients"}, folder)[0]
+
+
+def test_a_column_to_group_by_that_is_not_there_is_named(registry):
+    schema = Schema("tabular", "x", 40, (Column("patient", "category"), Column("ill", "category")))
+    values = np.array(["yes", "no"] * 20)
+    with pytest.raises(TaskError, match="patiant"):
+        formulate(Wish(group_by="patiant"), schema, ("ill", "named"), values, registry.outputs, registry.metrics)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metalearner.errors import RunError
-from metalearner.kinds import Family
+from metalearner.kinds import Family, Moment
 from metalearner.outputs.metrics import Accuracy, Rmse
 from metalearner.propose import Portfolio, propose
 from metalearner.propose.forecast import quantiles
@@ -136,7 +136,7 @@ def test_removing_a_neighbour_changes_the_reasons() -> None:
     assert all(before.reasons[f] != after.reasons[f] for f in ("linear", "trees", "mlp"))
     assert "best on 1 of 1 neighbour (a" in after.reasons["linear"]
     assert before.odds["mlp"] > after.odds["mlp"]
-    tried = [{p.family: p.reason for p in portfolio(r).ask(4, [], 60)} for r in (recall, without(recall, "b"))]
+    tried = [{p.family: p.reason for p in portfolio(r).ask(4, [], Moment(60))} for r in (recall, without(recall, "b"))]
     assert tried[0]["linear"] != tried[1]["linear"]
 
 
@@ -219,12 +219,12 @@ def test_weighted_quantile() -> None:
 
 def test_greedy_order_on_a_known_matrix() -> None:
     """Trees gain .6 (good everywhere), then linear and mlp gain .2 each, the plainer first; cnn gains nothing."""
-    assert order(portfolio(remembered(TWO, doubt=0.0)).ask(9, [], 60)) == ["trees", "linear", "mlp", "cnn"]
+    assert order(portfolio(remembered(TWO, doubt=0.0)).ask(9, [], Moment(60))) == ["trees", "linear", "mlp", "cnn"]
 
 
 def test_expected_seconds_change_the_order() -> None:
     """Trees at 9 s gain .6 / 3: the two specialists come first."""
-    proposals = portfolio(remembered(TWO, doubt=0.0, seconds={"trees": 9.0})).ask(9, [], 60)
+    proposals = portfolio(remembered(TWO, doubt=0.0, seconds={"trees": 9.0})).ask(9, [], Moment(60))
     assert order(proposals) == ["linear", "mlp", "trees", "cnn"]
     assert proposals[2].expected_seconds == pytest.approx(9.0)
     assert "regret 0.40 on 2 neighbours, about 9.0 s" in proposals[2].reason
@@ -238,35 +238,39 @@ def test_nearness_changes_the_order() -> None:
     near_b = replace(
         recall, neighbours=tuple(replace(n, weight=0.9 if n.name == "b" else 0.1) for n in recall.neighbours)
     )
-    assert order(portfolio(recall).ask(1, [], 60)) == ["linear"]
-    assert order(portfolio(near_b).ask(1, [], 60)) == ["mlp"]
+    assert order(portfolio(recall).ask(1, [], Moment(60))) == ["linear"]
+    assert order(portfolio(near_b).ask(1, [], Moment(60))) == ["mlp"]
 
 
 def test_what_was_seen_is_not_asked_again_and_counts_as_covered() -> None:
     asked = portfolio(remembered(TWO, doubt=0.0))
-    after_linear = asked.ask(9, [trial(LINEAR, 0)], 60)
+    after_linear = asked.ask(9, [trial(LINEAR, 0)], Moment(60))
     assert order(after_linear)[0] == "mlp"  # with a covered, what is good on b comes before the all-rounder
     assert "linear" not in order(after_linear)
-    failed = asked.ask(9, [trial(LINEAR, 0, "crash")], 60)
+    failed = asked.ask(9, [trial(LINEAR, 0, "crash")], Moment(60))
     assert order(failed) == ["trees", "mlp", "cnn"]  # what crashed covers nothing, and is not tried again
 
 
 def test_ask_is_a_prefix_of_asking_for_more_and_repeatable() -> None:
     asked = portfolio(remembered(TWO))
-    assert order(asked.ask(2, [], 60)) == order(asked.ask(4, [], 60))[:2] == order(asked.ask(2, [], 60))
+    assert (
+        order(asked.ask(2, [], Moment(60)))
+        == order(asked.ask(4, [], Moment(60)))[:2]
+        == order(asked.ask(2, [], Moment(60)))
+    )
 
 
 def test_configs_that_cannot_finish_are_left_out() -> None:
     asked = portfolio(remembered(TWO, doubt=0.0, seconds={"trees": 9.0}))
-    assert "trees" not in order(asked.ask(9, [], 5.0))
-    assert "trees" in order(asked.ask(9, [], 6.1))
+    assert "trees" not in order(asked.ask(9, [], Moment(5.0)))
+    assert "trees" in order(asked.ask(9, [], Moment(6.1)))
 
 
 def test_seconds_scale_with_rows_and_with_the_speed_seen_here() -> None:
     recall = remembered(TWO, seconds={"trees": 9.0})
-    assert portfolio(recall, rows=200).ask(1, [], 99)[0].expected_seconds == pytest.approx(2.0)
+    assert portfolio(recall, rows=200).ask(1, [], Moment(99))[0].expected_seconds == pytest.approx(2.0)
     seen = [trial(LINEAR, 0, seconds=3.0), trial(MLP, 1, seconds=3.0)]
-    slow = next(p for p in portfolio(recall).ask(9, seen, 99) if p.family == "trees")
+    slow = next(p for p in portfolio(recall).ask(9, seen, Moment(99)) if p.family == "trees")
     assert slow.expected_seconds == pytest.approx(27.0)
 
 
@@ -274,16 +278,16 @@ def test_a_family_without_records_is_tried_sooner_the_less_the_past_is_alike() -
     new = Config("new", {"x": 1.0})
     families = {**FAMILIES, "new": family(new, Config("new", {"x": 2.0}))}
     rows = {"a": TWO["a"], "b": TWO["b"]}
-    sure, unsure = (order(portfolio(remembered(rows, d), families).ask(9, [], 60)) for d in (0.0, 0.8))
+    sure, unsure = (order(portfolio(remembered(rows, d), families).ask(9, [], Moment(60))) for d in (0.0, 0.8))
     assert sure.index("new") > unsure.index("new") and sure.count("new") == 2
-    proposal = next(p for p in portfolio(remembered(rows), families).ask(9, [], 60) if p.family == "new")
+    proposal = next(p for p in portfolio(remembered(rows), families).ask(9, [], Moment(60)) if p.family == "new")
     assert proposal.reason.startswith("not tried on 2 neighbours, counted as regret 0.50")
     assert proposal.config.numbers == {"x": 1.0}  # its default first
 
 
 def test_families_that_do_not_accept_the_data_are_never_proposed() -> None:
     only = {"trees": FAMILIES["trees"]}
-    assert order(portfolio(remembered(TWO), only).ask(9, [], 60)) == ["trees"]
+    assert order(portfolio(remembered(TWO), only).ask(9, [], Moment(60))) == ["trees"]
 
 
 def test_a_config_unknown_to_a_neighbour_counts_as_its_family_does_there() -> None:
@@ -297,7 +301,7 @@ def test_a_config_unknown_to_a_neighbour_counts_as_its_family_does_there() -> No
 def test_a_hopeless_family_is_dropped() -> None:
     many = {**FAMILIES, "trees": family(*(Config("trees", {"x": float(i)}) for i in range(5)))}
     seen = [trial(c, i, "crash") for i, c in enumerate(many["trees"].presets[:3])]
-    assert "trees" not in order(portfolio(remembered(TWO), many).ask(20, seen, 60))
+    assert "trees" not in order(portfolio(remembered(TWO), many).ask(20, seen, Moment(60)))
 
 
 def test_cold_order_is_linear_then_defaults_by_level_then_more_presets() -> None:
@@ -311,7 +315,7 @@ def test_cold_order_is_linear_then_defaults_by_level_then_more_presets() -> None
             family(Config("linear", {"x": 1}), Config("linear", {"x": 2})),
         )
     }
-    proposals = portfolio(Recall(), families).ask(20, [], 60)
+    proposals = portfolio(Recall(), families).ask(20, [], Moment(60))
     assert order(proposals)[:5] == ["linear", "binary", "zeta", "alpha", "transfer"]
     assert [p.config.numbers["x"] for p in proposals] == [1] * 5 + [2] * 3
     assert proposals[0].reason == "no past runs; the default preset of linear"
@@ -327,5 +331,5 @@ def test_a_large_base_is_quick() -> None:
     recall = remembered({f"d{t}": [(c, float(s)) for c, s in zip(configs, rng.uniform(0, 1, 400))] for t in range(15)})
     began = time.perf_counter()
     asked = portfolio(recall)
-    assert len(asked.ask(40, [], 60)) == 40
+    assert len(asked.ask(40, [], Moment(60))) == 40
     assert time.perf_counter() - began < 2.0

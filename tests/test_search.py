@@ -10,29 +10,64 @@ import numpy as np
 import pytest
 
 from metalearner import grammar
-from metalearner.kinds import Executor, Family, Float, Int, Job, Prior, Production, Proposer, Rung
+from metalearner.kinds import (
+    Executor,
+    Family,
+    Float,
+    Int,
+    Job,
+    Learner,
+    Moment,
+    Prior,
+    Production,
+    Proposer,
+    Rung,
+    Scope,
+)
 from metalearner.outputs import METRICS
 from metalearner.records import Config, Forecast, Proposal, Trial
-from metalearner.search import Budget, Clock, Strategy, ledger, search
+from metalearner.search import FULL, Budget, Clock, Ladder, Rungs, Search, ledger
 from metalearner.search.local import LocalProcesses
-from metalearner.search.tpe import Tpe
+from metalearner.search.priors import Priors
 
 R2 = {m.name: m for m in METRICS}["r2"]
 
 
 class Curve(Production):
-    """A root with two numbers; the best is at x = 0.7, n = 5."""
+    """A root with three numbers, one of them loose; the best is at x = 0.7, n = 5."""
 
-    name, symbol = "curve", "learner"
+    name, symbol, loose = "curve", "learner", ("x",)
 
     def space(self):
         return {"x": Float(0, 1, 0.2), "n": Int(1, 9, 2)}
 
 
+class Curves(Learner):
+    """Fits nothing: what a trial scores is `value`. Three of a shape may be fitted side by side."""
+
+    name = "curve"
+
+    def accepts(self, views, output):
+        return True
+
+    def fit(self, configs, folds, aim, upto, resume):
+        raise AssertionError
+
+    def load(self, folder, aim):
+        raise AssertionError
+
+    def partial(self, config):
+        return True
+
+    def together(self, facts):
+        return 3
+
+
 PRODUCTIONS = {"curve": Curve()}
+LEARNERS = {"curve": Curves()}
 FAMILIES = {
     "curve": Family("curve", "", (Config("curve"), Config("curve", {"x": 0.9})), lambda views: True, tags=("quick",)),
-    "other": Family("other", "", (Config("curve", {"x": 0.1, "n": 9}),), lambda views: True),
+    "other": Family("other", "", (Config("curve", {"x": 0.1, "n": 9}),), lambda views: True, level=2),
 }
 PRIOR = Prior((), 1.0, Forecast("r2", None, None, None), {"curve": 0.6, "other": 0.4}, {})
 
@@ -42,15 +77,22 @@ def value(config):
     return 1 - (numbers["x"] - 0.7) ** 2 - 0.01 * (numbers["n"] - 5) ** 2
 
 
-def tried(number, proposal, seconds=0.1):
+def tried(number, proposal, seconds=0.1, rung=1.0):
     score = value(proposal.config)
-    return Trial(number, proposal, "ok", 0, 1.0, score, score, seconds, number * 1.0)
+    facts = {"by_fold": [score], "baseline": 0.0}
+    return Trial(number, proposal, "ok", 0, rung, score, score, seconds, number * 1.0, facts)
+
+
+def fitted(job, seconds=3.0):
+    """What a worker would answer: two folds make a whole."""
+    rung = job.rung.share * (1.0 if job.rung.folds is None else job.rung.folds / 2)
+    return [tried(n, p, seconds, rung) for n, p in zip(job.numbers, job.proposals)]
 
 
 class Presets(Proposer):
     name = "portfolio"
 
-    def ask(self, n, seen, seconds_left):
+    def ask(self, n, seen, moment):
         known = {t.config.id for t in seen}
         return [Proposal(c, f.name, "portfolio") for f in FAMILIES.values() for c in f.presets if c.id not in known][:n]
 
@@ -60,17 +102,18 @@ class Here(Executor):
 
     name = "here"
 
-    def __init__(self, fit):
-        self.fit, self.jobs = fit, []
+    def __init__(self, fit=fitted):
+        self.fit, self.jobs, self.done = fit, [], []
 
-    def start(self, begin, workers):
+    def start(self, begin, workers, address=""):
         pass
 
     def submit(self, job):
         self.jobs.append(job)
+        self.done.append(job)
 
     def collect(self, timeout):
-        return [self.fit(self.jobs.pop(0))] if self.jobs else []
+        return self.fit(self.jobs.pop(0)) if self.jobs else []
 
     def idle(self):
         return 2 - len(self.jobs)
@@ -79,68 +122,113 @@ class Here(Executor):
         pass
 
 
-def strategy(seed=0):
-    return Strategy(Presets(), PRIOR, FAMILIES, PRODUCTIONS, R2, seed)
+def hunt(budget, executor=None, folds=2, reaches=None, seen=()):
+    rungs = Rungs(folds, LEARNERS, PRODUCTIONS, R2)
+    clock = Clock(budget, reserve=0.5 if budget.seconds else 0.0)
+    return Search(executor or Here(), clock, rungs, Ladder(FAMILIES, reaches), trials=list(seen))
 
 
-def test_a_trial_budget_is_kept_exactly_and_nothing_is_tried_twice():
-    trials = search(strategy(), Here(lambda job: tried(job.number, job.proposal)), Clock(Budget(None, 15)), 0)
-    assert len(trials) == 15
-    assert len({grammar.complete(t.config, PRODUCTIONS).id for t in trials}) == 15
+def proposer(seed=0):
+    return Priors().begin(Scope(FAMILIES, PRODUCTIONS, LEARNERS, {}, R2, PRIOR, Presets(), (), seed))
+
+
+def test_a_trial_budget_is_kept_exactly_and_no_config_is_begun_twice():
+    executor = Here()
+    trials = hunt(Budget(None, 25), executor).run(proposer())
+    assert [t.number for t in trials] == list(range(25))
+    begun = [p.config for job in executor.done if not job.resume for p in job.proposals]
+    assert len({grammar.complete(c, PRODUCTIONS).id for c in begun}) == len(begun)
     assert trials[0].proposal.arm == "first"
-    assert {"portfolio", "tpe"} <= {t.proposal.arm for t in trials}
+
+
+def test_the_best_cheap_fits_are_gone_on_with():
+    executor = Here()
+    trials = hunt(Budget(None, 60), executor).run(proposer())
+    resumed = [job for job in executor.done if job.resume]
+    names = [name for job in resumed for name in job.resume]
+    assert names and len(set(names)) == len(names), "a cheap fit is gone on with once"
+    assert all(job.rung.folds is None for job in resumed)
+    cheap = [t for t in trials if t.rung < FULL]
+    chosen = [t.score for t in cheap if t.name in names]
+    assert np.mean(chosen) > np.mean([t.score for t in cheap])
+    assert len(names) < 0.6 * len(cheap)
+
+
+def test_configs_of_one_shape_are_fitted_side_by_side_once_one_of_them_was_seen():
+    executor = Here()
+    hunt(Budget(None, 40), executor).run(proposer())
+    assert len(executor.done[0].numbers) == 1
+    together = [job for job in executor.done if len(job.numbers) > 1]
+    assert together and max(len(job.numbers) for job in together) == 3
+    for job in together:
+        assert len({grammar.shape(p.config, PRODUCTIONS) for p in job.proposals}) == 1
+
+
+def test_what_takes_no_time_is_fitted_in_full_at_once():
+    executor = Here(lambda job: fitted(job, seconds=0.1))
+    hunt(Budget(None, 20), executor).run(proposer())
+    assert all(job.rung.folds is None for job in executor.done[4:])
+
+
+def test_on_one_fold_a_third_of_the_rounds_is_cheap():
+    executor = Here()
+    hunt(Budget(None, 12), executor, folds=1).run(proposer())
+    assert {round(job.rung.share, 2) for job in executor.done} == {0.33, 1.0}
 
 
 def test_a_second_of_budget_is_a_second():
     def slow(job):
         time.sleep(0.05)
-        return tried(job.number, job.proposal)
+        return fitted(job)
 
     start = time.monotonic()
-    clock = Clock(Budget(3.0), reserve=0.5)
-    trials = search(strategy(), Here(slow), clock, 0)
-    assert len(trials) > 3
+    search = hunt(Budget(3.0), Here(slow))
+    assert len(search.run(proposer())) > 3
     assert 1.0 < time.monotonic() - start < 3.0
-    assert all(clock.rung(0).deadline <= clock.end for _ in range(3))
+    assert all(search.clock.rung(0).deadline <= search.clock.end for _ in range(3))
 
 
-def test_tpe_finds_the_top_of_a_curve():
-    tpe = Tpe({"curve": FAMILIES["curve"]}, PRODUCTIONS, R2, seed=0)
-    trials = []
-    for i in range(40):
-        trials.append(tried(i, tpe.ask(1, trials, 100.0)[0]))
-    assert max(t.score for t in trials[8:]) > 0.99
-    assert np.mean([t.score for t in trials[20:]]) > np.mean([t.score for t in trials[:8]])
+def test_with_a_goal_the_cheapest_level_that_meets_it_wins():
+    search = hunt(Budget(None, 50), reaches=lambda trial: trial.score > 0.4)
+    trials = search.run(proposer())
+    assert {t.proposal.family for t in trials} == {"other"}, "level 2 comes before level 1"
+    assert "level 2" in search.ladder.said(trials, 0.1) and "meets the goal" in search.ladder.said(trials, 0.1)
 
 
-def test_tpe_learns_from_trials_it_did_not_propose():
-    tpe = Tpe(FAMILIES, PRODUCTIONS, R2, seed=0)
-    foreign = [tried(i, p) for i, p in enumerate(Presets().ask(3, [], 1.0))]
-    assert tpe.ask(1, foreign, 1.0)
-    assert len(tpe._told) == 3
+def test_a_goal_that_is_not_met_is_climbed_after():
+    search = hunt(Budget(None, 50), reaches=lambda trial: False)
+    trials = search.run(proposer())
+    assert {"curve", "other"} == {t.proposal.family for t in trials}
+    assert search.ladder.said(trials, 1.0).startswith("climbed to level 3")
 
 
-def test_resuming_counts_what_was_tried():
-    first = search(strategy(), Here(lambda job: tried(job.number, job.proposal)), Clock(Budget(None, 6)), 0)
-    again = strategy()
-    again.count(t.proposal for t in first)
-    everything = search(again, Here(lambda job: tried(job.number, job.proposal)), Clock(Budget(None, 12)), 0, first)
-    assert len(everything) == 12 and len({t.number for t in everything}) == 12
-    assert len({grammar.complete(t.config, PRODUCTIONS).id for t in everything}) == 12
+def test_resuming_goes_on_where_the_trials_end():
+    first = hunt(Budget(None, 6)).run(proposer())
+    executor = Here()
+    everything = hunt(Budget(None, 30), executor, seen=first).run(proposer())
+    assert [t.number for t in everything] == list(range(30))
+    again = [p.config for job in executor.done if not job.resume for p in job.proposals]
+    known = {grammar.complete(t.config, PRODUCTIONS).id for t in first}
+    assert not known & {grammar.complete(c, PRODUCTIONS).id for c in again}
 
 
 def test_an_interrupt_keeps_what_is_done():
-    def fit(job):
-        if job.number == 3:
-            raise KeyboardInterrupt
-        return tried(job.number, job.proposal)
+    search = hunt(Budget(60.0))
 
-    assert len(search(strategy(), Here(fit), Clock(Budget(60.0)), 0)) == 3
+    def fit(job):
+        if job.numbers[0] >= 3:
+            search.clock.interrupt()
+        return [tried(n, p) for n, p in zip(job.numbers, job.proposals)]
+
+    search.executor = Here(fit)
+    started = time.monotonic()
+    assert len(search.run(proposer())) >= 3
+    assert time.monotonic() - started < 2
 
 
 def test_half_written_trials_are_swept(tmp_path):
     (tmp_path / "00000").mkdir()
-    (tmp_path / "00000" / "trial.json").write_text(json.dumps(tried(0, Presets().ask(1, [], 1)[0]).to_json()))
+    (tmp_path / "00000" / "trial.json").write_text(json.dumps(tried(0, Presets().ask(1, [], Moment())[0]).to_json()))
     (tmp_path / ".00001.77").mkdir()
     assert [t.number for t in ledger.read(tmp_path)] == [0]
     assert not (tmp_path / ".00001.77").exists()
@@ -156,13 +244,32 @@ def test_a_worker_that_dies_or_hangs_costs_one_trial(x, outcome, monkeypatch):
     try:
         for number, at in enumerate((x, 0.5)):
             deadline = time.monotonic() + (0.5 if at == 0.2 else 30)
-            executor.submit(Job(number, Proposal(Config("curve", {"x": at}), "curve", "test"), Rung(1.0, deadline)))
+            executor.submit(
+                Job((number,), (Proposal(Config("curve", {"x": at}), "curve", "test"),), Rung(1.0, deadline))
+            )
             trials = []
             while not trials:
                 trials = executor.collect(1.0)
             assert trials[0].outcome == (outcome if number == 0 else "ok")
     finally:
         executor.stop()
+
+
+def test_what_was_finished_before_a_worker_died_is_kept(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent / "workers")
+    from moody import Moody
+
+    executor = LocalProcesses()
+    executor.start(Moody(), 1)
+    proposals = tuple(Proposal(Config("curve", {"x": x}), "curve", "test") for x in (0.5, 0.1, 0.6))
+    try:
+        executor.submit(Job((7, 8, 9), proposals, Rung(1.0, time.monotonic() + 30)))
+        trials = []
+        while len(trials) < 3:
+            trials += executor.collect(1.0)
+    finally:
+        executor.stop()
+    assert [(t.number, t.outcome) for t in trials] == [(7, "ok"), (8, "crash"), (9, "crash")]
 
 
 def test_budgets_are_read():

@@ -19,13 +19,13 @@ from metalearner.train.ensemble import assemble, select
 from metalearner.train.net import NetLearner
 from metalearner.train.objective import Objective
 
-NET = Config("net", {}, {"encoder": (Config("plain"),), "recipe": (Config("gradient", {"lr": 0.01, "epochs": 30}),)})
+NET = Config("net", {}, {"encoder": (Config("one-layer"),), "recipe": (Config("gradient", {"lr": 0.01, "epochs": 30}),)})
 
 
-class Plain(Production):
+class OneLayer(Production):
     """One hidden layer over a table's numbers."""
 
-    name, symbol = "plain", "encoder"
+    name, symbol = "one-layer", "encoder"
 
     def build(self, numbers, view, parts):
         import torch
@@ -51,7 +51,7 @@ def setting(tmp_path_factory):
     from metalearner.hookspecs import hookimpl
 
     module = ModuleType("plain_block")
-    module.register_productions = hookimpl(lambda: [Plain()])
+    module.register_productions = hookimpl(lambda: [OneLayer()])
     registry = plugins.load(extra=[module])
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 3))
@@ -69,7 +69,14 @@ def setting(tmp_path_factory):
 
 
 def job(number, config=NET, share=1.0, seconds=60.0, resume="", seed=0):
-    return Job(number, Proposal(config, "plain", "test"), Rung(share, time.monotonic() + seconds, 1, seed), resume)
+    rung = Rung(share, time.monotonic() + seconds, 1, seed)
+    return Job((number,), (Proposal(config, "plain", "test"),), rung, (resume,) if resume else ())
+
+
+def done(objective, job):
+    """The trial of a job with one proposal."""
+    (trial,) = objective(job)
+    return trial
 
 
 @pytest.fixture
@@ -84,21 +91,21 @@ def test_the_net_learner_keeps_the_contract(setting):
 
 
 def test_the_loop_learns_what_a_line_cannot(objective):
-    trial = objective(job(0))
+    trial = done(objective, job(0))
     assert trial.outcome == "ok", trial.error
     assert trial.score > 0.85 and trial.facts["parameters"] == 3 * 16 + 16 + 16 * 2 + 2
     assert (objective.trials / "00000" / "trial.json").exists()
 
 
 def test_out_of_fold_predictions_cover_every_row_once(objective):
-    objective(job(0, share=0.1))
+    done(objective, job(0, share=0.1))
     rows = np.load(objective.trials / "00000" / "rows.npy")
     assert sorted(rows) == list(range(400))
 
 
 def test_a_resumed_fit_goes_on_where_it_stopped(objective):
-    first = objective(job(0, share=0.2))
-    second = objective(job(1, share=1.0, resume="00000"))
+    first = done(objective, job(0, share=0.2))
+    second = done(objective, job(1, share=1.0, resume="00000"))
     assert first.facts["epochs"] == 6
     assert second.facts["epochs"] > 6 and second.facts["curve"][: len(first.facts["curve"])] == first.facts["curve"]
     assert second.score > first.score
@@ -109,21 +116,21 @@ def test_a_deadline_ends_a_fit_with_a_model(objective):
         "net", {}, {**NET.parts, "recipe": (Config("gradient", {"epochs": 300, "patience": 60, "batch_size": 16}),)}
     )
     start = time.monotonic()
-    trial = objective(job(0, endless, seconds=1.0))
+    trial = done(objective, job(0, endless, seconds=1.0))
     assert time.monotonic() - start < 2.0
     assert trial.outcome == "ok" and trial.facts["stopped"] == "deadline"
 
 
 def test_what_goes_wrong_becomes_the_outcome(objective):
     broken = Config("net", {}, {"encoder": (Config("nobody-has-this"),), "recipe": (Config("gradient"),)})
-    trial = objective(job(0, broken))
+    trial = done(objective, job(0, broken))
     assert trial.outcome == "crash" and "nobody-has-this" in trial.error
     assert ledger.read(objective.trials)[0].outcome == "crash"
 
 
 def test_an_unfitting_loss_is_refused(objective):
     wrong = Config("net", {}, {**NET.parts, "recipe": (Config("gradient", {"loss": "huber"}),)})
-    assert "Unknown loss for classification 'huber'" in objective(job(0, wrong)).error
+    assert "Unknown loss for classification 'huber'" in done(objective, job(0, wrong)).error
 
 
 def stored(folder: Path, number, prediction, target, aim) -> Trial:
@@ -149,7 +156,7 @@ def test_an_ensemble_is_at_least_as_good_as_its_best_member(setting, tmp_path):
 
 def test_the_assembled_ensemble_predicts_from_disk(setting, objective, registry):
     dataset, _, aim, _ = setting
-    trials = [objective(job(0)), objective(job(1, seed=1))]
+    trials = [done(objective, job(0)), done(objective, job(1, seed=1))]
     selection = select(trials, objective.trials, dataset, aim)
     predictor = assemble(selection, trials, objective.trials, dataset, aim, registry.modalities["tabular"])
     prediction = predictor.predict(dataset.fields)

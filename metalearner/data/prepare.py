@@ -45,6 +45,10 @@ def prepare(
     repeated = len(hashes) - (groups.max() + 1)
     if repeated:
         findings.append(Finding(f"{repeated} rows stand more than once", "kept on one side of every split"))
+    if task.group_by:
+        groups = _joined(groups, reading, task)
+        belong = f"rows of one {task.group_by} belong together ({groups.max() + 1} groups)"
+        findings.append(Finding(belong, "kept on one side of every split"))
     rng = np.random.default_rng(split.seed)
     rough = output.fit(target)
     strata = output.strata(output.encode(rough, target))
@@ -80,7 +84,7 @@ def prepare(
         findings=tuple(findings),
     )
     dataset.save(folder)
-    return dataset, sealed
+    return replace(dataset, folder=folder), sealed
 
 
 def deal(strata: np.ndarray, groups: np.ndarray, shares: list[float], rng: np.random.Generator) -> np.ndarray:
@@ -122,8 +126,23 @@ def _labelled(reading: Reading, task: Task) -> tuple[Fields, np.ndarray, list[Fi
 
 
 def _left_out(reading: Reading, task: Task) -> list[str]:
-    """Columns the modality found no use for: identifiers, constants, what nobody reads."""
-    return [c.name for c in reading.schema.columns if "left out" in c.note and c.name != task.target]
+    """Columns the modality found no use for (identifiers, constants, what nobody reads), and what rows are grouped by."""
+    useless = [c.name for c in reading.schema.columns if "left out" in c.note and c.name != task.target]
+    return list(dict.fromkeys([*useless, *([task.group_by] if task.group_by else [])]))
+
+
+def _joined(groups: np.ndarray, reading: Reading, task: Task) -> np.ndarray:
+    """Groups so large that neither equal rows nor rows of one group are torn apart; a row without a group is its own."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    target, column = reading.column(task.target), reading.column(task.group_by)
+    known = np.isfinite(target) if target.dtype.kind == "f" else target != ""
+    named = column[known].astype(str)
+    _, place = np.unique(named, return_inverse=True)
+    rows, n = np.flatnonzero((named != "") & (named != "nan")), groups.max() + 1
+    links = coo_array((np.ones(len(rows)), (groups[rows], n + place[rows])), shape=(n + place.max() + 1,) * 2)
+    return np.unique(connected_components(links, directed=False)[1][groups], return_inverse=True)[1]
 
 
 def _enough(task: Task, target: np.ndarray, tested: int) -> None:

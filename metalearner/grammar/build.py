@@ -10,11 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import PluginError
 from ..kinds import Part
 from ..records import Config, View
-from . import Productions
-from .types import flow, own_numbers, production, reached, unfolded
+from .types import Productions, Typed, rooted, typed
 
 
 class Net(nn.Module):
@@ -45,20 +43,17 @@ class Net(nn.Module):
 
 def build(config: Config, views: Mapping[str, View], width: int, productions: Productions) -> Net:
     """The network a "net" derivation describes: its encoders take the views in order."""
-    encoders = config.parts["encoder"]
-    if len(encoders) != len(views):
-        raise PluginError(
-            f"The derivation has {len(encoders)} encoders for {len(views)} views.", "Each view needs one."
-        )
-    return Net({name: module(node, view, productions) for node, (name, view) in zip(encoders, views.items())}, width)
+    encoders = rooted(config, views, productions).within("encoder")
+    return Net({name: _module(encoder) for encoder, name in zip(encoders, views)}, width)
 
 
 def module(node: Config, view: View, productions: Productions) -> nn.Module:
     """The module of one node: what it stands for, with parts that are built when it asks for them."""
-    node = unfolded(node, view, productions)
-    found = production(node, productions)
-    parts: dict[str, list[Part]] = {slot: [] for slot in found.parts}
-    for slot, child, reaches in reached(node, view, productions):
-        make = partial(module, child, reaches, productions)
-        parts[slot].append(Part(make, reaches, flow(child, reaches, productions)))
-    return found.build(own_numbers(node, productions), view, parts)
+    return _module(typed(node, view, productions))
+
+
+def _module(node: Typed) -> nn.Module:
+    parts: dict[str, list[Part]] = {slot: [] for slot in node.production.parts}
+    for slot, part in node.parts:
+        parts[slot].append(Part(partial(_module, part), part.view, part.gives))
+    return node.production.build(node.numbers, node.view, parts)

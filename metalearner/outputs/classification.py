@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..kinds import Output, State
+from .calibration import apply_calibration, choose_calibration, softmax
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ class Classification(Output):
 
     name = "classification"
     metrics = ("accuracy", "balanced-accuracy", "log-loss", "auc", "f1", "recall", "precision")
-    losses = ("cross-entropy", "focal", "balanced-cross-entropy")
+    losses = ("cross-entropy", "focal", "balanced-cross-entropy", "ordinal")
     finer = "log-loss"
 
     def claims(self, target: np.ndarray, kind: str) -> float:
@@ -36,9 +37,10 @@ class Classification(Output):
         return 0.9 if whole and few else 0.0
 
     def fit(self, target: np.ndarray) -> State:
-        """The classes, sorted, as text, with their counts."""
+        """The classes as text with their counts: whole numbers in their order, words by the alphabet."""
         classes, counts = np.unique(_text(target), return_counts=True)
-        return {"classes": [str(c) for c in classes], "counts": [int(c) for c in counts]}
+        order = sorted(range(len(classes)), key=lambda i: int(classes[i])) if _whole(classes) else range(len(classes))
+        return {"classes": [str(classes[i]) for i in order], "counts": [int(counts[i]) for i in order]}
 
     def encode(self, state: State, target: np.ndarray) -> np.ndarray:
         """Class codes (n,), -1 for a class that was not in the training rows."""
@@ -51,7 +53,7 @@ class Classification(Output):
 
     def activate(self, state: State, raw: np.ndarray) -> np.ndarray:
         """Softmax."""
-        return _softmax(np.asarray(raw, np.float64))
+        return softmax(np.asarray(raw, np.float64))
 
     def graph(self, state: State, raw: torch.Tensor) -> torch.Tensor:
         """Softmax."""
@@ -71,23 +73,13 @@ class Classification(Output):
         return target.astype(np.int64)
 
     def calibrate(self, state: State, prediction: np.ndarray, target: np.ndarray) -> State:
-        """One temperature by log loss (Guo et al. 2017), kept only where it helps."""
-        from scipy.optimize import minimize_scalar
-
+        """One temperature, isotonic curves or nothing, by log loss on rows held out of the fit."""
         known = target >= 0
-        logits, codes = np.log(np.clip(prediction[known], 1e-12, 1)), target[known]
-
-        def log_loss(log_temperature: float) -> float:
-            p = _softmax(logits / np.exp(log_temperature))
-            return float(-np.mean(np.log(np.clip(p[np.arange(len(codes)), codes], 1e-12, 1))))
-
-        best = minimize_scalar(log_loss, bounds=(-2.5, 2.5), method="bounded")
-        helps = best.fun < log_loss(0.0) - 1e-4
-        return {"temperature": float(np.exp(best.x)) if helps else 1.0, "log_loss": [log_loss(0.0), float(best.fun)]}
+        return choose_calibration(prediction[known], target[known])
 
     def calibrated(self, calibration: State, prediction: np.ndarray) -> np.ndarray:
-        """Divide the logits by the temperature."""
-        return _softmax(np.log(np.clip(prediction, 1e-12, 1)) / calibration["temperature"])
+        """Probabilities as the calibration has them."""
+        return apply_calibration(calibration, prediction)
 
     def conform(self, state: State, prediction: np.ndarray, target: np.ndarray, level: float) -> State:
         """Split conformal on 1 - p(true class) (Sadinle et al. 2019)."""
@@ -96,24 +88,34 @@ class Classification(Output):
         return {"level": level, "threshold": conformal_quantile(scores, level), "rows": int(known.sum())}
 
     def regions(self, conformal: State, state: State, prediction: np.ndarray) -> list[Any]:
-        """The classes that cannot be ruled out, likeliest first; never empty."""
+        """The classes that cannot be ruled out, likeliest first, and always the one decided on."""
         classes = state["classes"]
         order = np.argsort(-prediction, axis=1)
+        said = decided(state, prediction) if len(prediction) else ()
         return [
-            [classes[c] for c in row if 1 - p[c] <= conformal["threshold"]] or [classes[row[0]]]
-            for row, p in zip(order, prediction)
+            [classes[c] for c in row if 1 - p[c] <= conformal["threshold"] or c == one]
+            for row, p, one in zip(order, prediction, said)
         ]
 
     def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
-        """`prediction` and one `p_<class>` a class."""
+        """`prediction`, the class decided on, and one `p_<class>` a class."""
         classes = np.array(state["classes"])
-        columns = {"prediction": classes[prediction.argmax(axis=1)] if len(prediction) else classes[:0]}
+        columns = {"prediction": classes[decided(state, prediction)] if len(prediction) else classes[:0]}
         return columns | {f"p_{c}": prediction[:, i] for i, c in enumerate(state["classes"])}
 
     def problem(self, state: State, rows: int) -> str:
         """A class needs several rows."""
         classes = self.width(state)
         return f"{classes} different values in {rows} rows" if classes > max(50, rows // 2) else ""
+
+    def suit(self, state: State, metric_name: str) -> State:
+        """For balanced accuracy each class is weighed by one over its share when a row is decided.
+
+        Where probabilities are right no other decision scores better; they themselves stay as they are.
+        """
+        if metric_name != "balanced-accuracy":
+            return state
+        return {**state, "decision": [sum(state["counts"]) / max(1, c) for c in state["counts"]]}
 
     def choose_metric(self, target: np.ndarray, state: State, sentence: str) -> tuple[str, str]:
         """By the user's words, else by how rare the rarest class is."""
@@ -132,6 +134,27 @@ class Classification(Output):
             return "balanced-accuracy", f"the rarest class holds {rarest:.1%} of the rows"
         return "accuracy", f"classes are balanced enough (rarest {rarest:.1%})"
 
+    def choose_loss(self, state: State, metric_name: str, target: np.ndarray) -> tuple[str, str]:
+        """Cross-entropy, unless rare classes must be found and the decision does not see to it."""
+        if "decision" in state:
+            return "cross-entropy", "rare classes are weighed when a row is decided, so probabilities may stay true"
+        shares = np.bincount(target[target >= 0], minlength=self.width(state)) / max(1, len(target))
+        if metric_name in ("balanced-accuracy", "recall") and shares.min() * self.width(state) < 2 * RARE:
+            return "balanced-cross-entropy", (
+                f"{metric_name} counts every class alike and the rarest holds {shares.min():.1%} of the rows"
+            )
+        if metric_name == "log-loss":
+            return "cross-entropy", "it is the metric itself"
+        return (
+            "cross-entropy",
+            f"true probabilities serve {metric_name} best; the rarest class holds {shares.min():.1%}",
+        )
+
+
+def decided(state: State, prediction: np.ndarray) -> np.ndarray:
+    """Codes (n,) of the classes said: the likeliest, after weighing each class as `state["decision"]` has it."""
+    return (prediction * np.asarray(state.get("decision", 1.0))).argmax(axis=1)
+
 
 def positive(state: State) -> str:
     """The class a binary question is about: a yes-word, else the rarer one."""
@@ -141,6 +164,11 @@ def positive(state: State) -> str:
             return c
     counts = state.get("counts", [1] * len(classes))
     return classes[int(np.argmin(counts))]
+
+
+def _whole(classes: Iterable[str]) -> bool:
+    """Whether all classes are whole numbers."""
+    return all(re.fullmatch(r"-?[0-9]{1,15}", str(c)) for c in classes)
 
 
 def conformal_quantile(scores: np.ndarray, level: float) -> float:
@@ -158,8 +186,3 @@ def _text(target: np.ndarray) -> np.ndarray:
     if target.dtype.kind == "b":
         return np.where(target, "true", "false")
     return target.astype(str)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
-    return shifted / shifted.sum(axis=1, keepdims=True)

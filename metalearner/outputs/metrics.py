@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from ..kinds import Metric, State
-from .classification import positive
+from .classification import decided, positive
 
 
 class Accuracy(Metric):
-    """Share of rows whose likeliest class is the true one."""
+    """Share of rows whose class is the one decided on."""
 
     name = "accuracy"
     words = ("accuracy", "accurate", "percent correct", "share correct")
 
     def score(self, target: np.ndarray, prediction: np.ndarray, state: State) -> float:
         """0..1."""
-        return float(np.mean(prediction.argmax(1) == target))
+        return float(np.mean(decided(state, prediction) == target))
 
 
 class BalancedAccuracy(Metric):
@@ -27,7 +27,7 @@ class BalancedAccuracy(Metric):
 
     def score(self, target: np.ndarray, prediction: np.ndarray, state: State) -> float:
         """0..1."""
-        hit = prediction.argmax(1) == target
+        hit = decided(state, prediction) == target
         return float(np.mean([hit[target == c].mean() for c in np.unique(target)]))
 
 
@@ -67,7 +67,7 @@ class F1(Metric):
 
     def score(self, target: np.ndarray, prediction: np.ndarray, state: State) -> float:
         """0..1."""
-        return float(np.mean([_f1(target == c, prediction.argmax(1) == c) for c in _asked(target, state)]))
+        return float(np.mean([_f1(target == c, decided(state, prediction) == c) for c in _asked(target, state)]))
 
 
 class Recall(Metric):
@@ -78,7 +78,7 @@ class Recall(Metric):
 
     def score(self, target: np.ndarray, prediction: np.ndarray, state: State) -> float:
         """0..1; NaN without positive rows."""
-        said = prediction.argmax(1)
+        said = decided(state, prediction)
         shares = [np.mean(said[target == c] == c) for c in _asked(target, state) if np.any(target == c)]
         return float(np.mean(shares)) if shares else float("nan")
 
@@ -91,7 +91,7 @@ class Precision(Metric):
 
     def score(self, target: np.ndarray, prediction: np.ndarray, state: State) -> float:
         """0..1; 0 when nothing is called positive."""
-        said = prediction.argmax(1)
+        said = decided(state, prediction)
         return float(
             np.mean([np.mean(target[said == c] == c) if np.any(said == c) else 0.0 for c in _asked(target, state)])
         )

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Output, State
+from .calibration import better, held_out
 from .classification import conformal_quantile
+
+# Heavy tails: beyond this excess kurtosis, or with more than this share of rows further out than FAR.
+TAILED, FAR, FAR_SHARE = 3.0, 4.0, 0.005
+# A target of at most this many whole numbers is ordered levels rather than a quantity.
+LEVELS = 10
+# The calibration that changes nothing.
+ALONE: State = {"slope": 1.0, "centre": 0.0, "shift": 0.0}
 
 
 class Regression(Output):
@@ -17,7 +25,7 @@ class Regression(Output):
 
     name = "regression"
     metrics = ("r2", "rmse", "mae")
-    losses = ("squared", "huber")
+    losses = ("squared", "huber", "pinball")
 
     def claims(self, target: np.ndarray, kind: str) -> float:
         """Numbers and dates; a little less sure when they are few."""
@@ -55,11 +63,14 @@ class Regression(Output):
         return np.searchsorted(np.quantile(target, [0.2, 0.4, 0.6, 0.8]), target)
 
     def calibrate(self, state: State, prediction: np.ndarray, target: np.ndarray) -> State:
-        """A shift and a slope by least squares, kept close to the identity by a ridge of ten rows."""
-        centre = prediction[:, 0].mean()
-        x, y = prediction[:, 0] - centre, target - target.mean()
-        slope = (x @ y + 10 * x.var()) / (x @ x + 10 * x.var() + 1e-12)
-        return {"slope": float(np.clip(slope, 0.5, 1.5)), "centre": float(centre), "shift": float(target.mean())}
+        """A shift and a slope by least squares, kept only where they help rows held out of the fit by more than noise."""
+
+        def loss(calibration: State, said: np.ndarray, truth: np.ndarray) -> np.ndarray:
+            return (self.calibrated(calibration, said)[:, 0] - truth) ** 2
+
+        alone = held_out(lambda said, truth: ALONE, loss, prediction, target)
+        fitted = held_out(_line, loss, prediction, target)
+        return _line(prediction, target) if better(fitted, alone, 1.0) else dict(ALONE)
 
     def calibrated(self, calibration: State, prediction: np.ndarray) -> np.ndarray:
         """Apply shift and slope."""
@@ -87,3 +98,30 @@ class Regression(Output):
         if re.search(r"large errors|squared error|rms", sentence.lower()):
             return "rmse", "large errors are said to weigh more"
         return "r2", "the share of variance explained can be compared between data sets"
+
+    def choose_loss(self, state: State, metric_name: str, target: np.ndarray) -> tuple[str, str]:
+        """The metric's own loss; Huber where a few far values would rule the squares."""
+        if metric_name == "mae":
+            return "pinball", "the mean absolute error is least at the median, which the pinball loss seeks"
+        known = target[np.isfinite(target)]
+        z = (known - known.mean()) / (known.std() or 1.0)
+        kurtosis, far = float(np.mean(z**4) - 3), float(np.mean(np.abs(z) > FAR))
+        if kurtosis > TAILED or far > FAR_SHARE:
+            return "huber", (
+                f"the target has heavy tails (excess kurtosis {kurtosis:.1f}, {far:.1%} beyond {FAR:g} deviations)"
+            )
+        levels = np.unique(np.round(known * state["scale"] + state["mean"], 6))
+        if len(levels) <= LEVELS and bool(np.all(levels == np.round(levels))):
+            return "squared", (
+                f"{metric_name} is about squares; the target is {len(levels)} ordered whole numbers, "
+                "between which it may answer"
+            )
+        return "squared", f"{metric_name} is about squares and the target has no heavy tails"
+
+
+def _line(prediction: np.ndarray, target: np.ndarray) -> State:
+    """Mean and slope of the target over the prediction, kept close to the identity by a ridge of ten rows."""
+    centre = prediction[:, 0].mean()
+    x, y = prediction[:, 0] - centre, target - target.mean()
+    slope = (x @ y + 10 * x.var()) / (x @ x + 10 * x.var() + 1e-12)
+    return {"slope": float(np.clip(slope, 0.5, 1.5)), "centre": float(centre), "shift": float(target.mean())}

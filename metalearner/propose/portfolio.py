@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kinds import Family, Prior, Proposer
+from ..kinds import Family, Moment, Prior, Proposer
 from ..records import Config, Proposal, Recall, Trial
 from .odds import neighbours
 from .regret import Past, pasts, seconds_for, weighted_quantile
@@ -66,7 +66,7 @@ class Portfolio(Proposer):
         typical = float(np.median(timed)) if timed else 1.0
         self.seconds = np.array([typical if c.seconds is None else c.seconds for c in self.candidates])
 
-    def ask(self, n: int, seen: Sequence[Trial], seconds_left: float) -> list[Proposal]:
+    def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """The next n members of the portfolio, those already seen counted as its first."""
         places = {t.number: self.place[t.config.id] for t in seen if t.config.id in self.place}
         covered = [self.regrets[places[t.number]] for t in seen if t.outcome == "ok" and t.number in places]
@@ -74,7 +74,7 @@ class Portfolio(Proposer):
         speed = self._speed(seen)
         hopeless = _hopeless(seen)
         closed = np.array([c.family in hopeless for c in self.candidates], dtype=bool)
-        closed |= self.seconds * speed > OVERRUN * seconds_left
+        closed |= self.seconds * speed > OVERRUN * moment.seconds_left
         closed[list(places.values())] = True
         cost = np.maximum(SHORTEST, self.seconds * speed) ** COST
         proposals: list[Proposal] = []
@@ -133,7 +133,7 @@ class Portfolio(Proposer):
         for t in seen:
             place = self.place.get(t.config.id)
             if t.outcome == "ok" and place is not None and self.candidates[place].seconds:
-                ratios.append(t.seconds / self.seconds[place])
+                ratios.append(t.cost / t.rung / self.seconds[place])
         return float(np.clip(np.median(ratios), 0.1, 10.0)) if len(ratios) >= 2 else 1.0
 
 

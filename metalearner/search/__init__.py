@@ -1,6 +1,22 @@
 """Stage 4, search: proposals in, trials out, within a budget. Knows neither who proposes nor what is fitted."""
 
-from .loop import Budget, Clock, first_number, search
-from .strategy import Strategy, quick
+from . import ledger
+from .clock import Budget, Clock, interruptible
+from .ladder import Ladder
+from .loop import Search, first_number
+from .priors import quick
+from .rungs import FULL, Rungs, best_of_each
 
-__all__ = ["Budget", "Clock", "Strategy", "first_number", "quick", "search"]
+__all__ = [
+    "FULL",
+    "Budget",
+    "Clock",
+    "Ladder",
+    "Rungs",
+    "Search",
+    "best_of_each",
+    "first_number",
+    "interruptible",
+    "ledger",
+    "quick",
+]

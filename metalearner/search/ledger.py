@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from ..records import Trial
+from ..records import Trial, plain
 
 
 def read(folder: Path) -> list[Trial]:
@@ -18,3 +18,13 @@ def read(folder: Path) -> list[Trial]:
         elif (entry / "trial.json").exists():
             trials.append(Trial.from_json(json.loads((entry / "trial.json").read_text())))
     return trials
+
+
+def keep(folder: Path, trial: Trial) -> None:
+    """Write a trial whose worker could not: one that died or hung is not tried again either."""
+    place = folder / trial.name
+    if not place.exists():
+        part = folder / f".{trial.name}"
+        part.mkdir(exist_ok=True)
+        (part / "trial.json").write_text(json.dumps(plain(trial)))
+        part.rename(place)

@@ -7,12 +7,12 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from ..errors import RunError
-from ..kinds import Executor, Job
+from ..kinds import Begin, Executor, Job
 from ..records import Trial
 
 # A worker that has not come back this long after its job's deadline is ended.
@@ -33,7 +33,7 @@ class LocalProcesses(Executor):
         self._workers: list[_Worker] = []
         self._stillborn = 0
 
-    def start(self, begin: Callable[[], Callable[[Job], Trial]], workers: int) -> None:
+    def start(self, begin: Begin, workers: int, address: str = "") -> None:
         """Spawn `workers` processes; they import and wait while the caller goes on."""
         self._begin = begin
         self._memory = int(_total_memory() * MEMORY_SHARE / workers)
@@ -43,18 +43,19 @@ class LocalProcesses(Executor):
         """Hand the job to a worker that has none; one that is still getting ready takes it up as soon as it is."""
         free = [w for w in self._workers if w.job is None]
         worker = next((w for w in free if w.ready), free[0])
-        worker.job, worker.since = job, time.monotonic()
+        worker.job, worker.since, worker.missing = job, time.monotonic(), len(job.numbers)
         worker.connection.send(job)
 
     def collect(self, timeout: float) -> list[Trial]:
         """Finished trials; ends workers that are far past their deadline."""
         listening = {w.connection: w for w in self._workers if w.job is not None or not w.ready}
-        answers = [self._receive(listening[c]) for c in wait(list(listening), timeout=max(0.0, timeout))]  # type: ignore[index]
-        found = [trial for trial in answers if trial is not None]
+        found: list[Trial] = []
+        for connection in wait(list(listening), timeout=max(0.0, timeout)):
+            found += self._receive(listening[connection])  # type: ignore[index]
         for worker in self._workers:
             # What keeps a worker from getting ready is no fault of the trial that waits for it.
             if worker.ready and worker.job is not None and time.monotonic() > worker.job.rung.deadline + GRACE:
-                found.append(self._lost(worker, "timeout", f"no answer {GRACE:.0f} s after its deadline"))
+                found += self._lost(worker, "timeout", f"no answer {GRACE:.0f} s after its deadline")
         return found
 
     def idle(self) -> int:
@@ -67,10 +68,10 @@ class LocalProcesses(Executor):
             worker.end()
         self._workers = []
 
-    def _receive(self, worker: _Worker) -> Trial | None:
-        """A worker's answer: a trial, or None when it said that it is ready."""
+    def _receive(self, worker: _Worker) -> list[Trial]:
+        """A worker's answer: a trial, or nothing when it said that it is ready."""
         try:
-            answer: Trial | None = worker.connection.recv()
+            answer: Trial | OSError | None = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join(1)
             why = f"the worker died (exit code {worker.process.exitcode})"
@@ -82,22 +83,29 @@ class LocalProcesses(Executor):
                     f"Workers cannot start: {why}.", "They load the plugins and the data.", "metalearner doctor"
                 ) from None
             self._replace(worker)
-            return None
+            return []
         if answer is None:
             worker.ready = True
-        else:
+            return []
+        if isinstance(answer, OSError):
+            raise answer
+        worker.missing -= 1
+        if not worker.missing:
             worker.job = None
-        return answer
+        return [answer]
 
-    def _lost(self, worker: _Worker, outcome: str, error: str) -> Trial:
-        """The trial of a worker that will not answer; a new worker takes its place."""
+    def _lost(self, worker: _Worker, outcome: str, error: str) -> list[Trial]:
+        """The trials of a worker that will not answer; a new worker takes its place.
+
+        Where several were fitted side by side, those that were not finished are lost together.
+        """
         job = worker.job
         assert job is not None
         self._replace(worker)
-        seconds = time.monotonic() - worker.since
-        return Trial(
-            job.number, job.proposal, outcome, job.rung.seed, job.rung.share, None, None, seconds, 0.0, {}, error
-        )
+        seconds = (time.monotonic() - worker.since) / max(1, worker.missing)
+        lost = Trial(0, job.proposals[0], outcome, job.rung.seed, job.rung.share, None, None, seconds, 0.0, {}, error)
+        unfinished = list(zip(job.numbers, job.proposals))[len(job.numbers) - worker.missing :]
+        return [replace(lost, number=number, proposal=proposal) for number, proposal in unfinished]
 
     def _replace(self, worker: _Worker) -> None:
         worker.end()
@@ -111,10 +119,11 @@ class _Worker:
         self.process, self.connection = process, connection
         self.job: Job | None = None
         self.since = 0.0
+        self.missing = 0  # proposals of the job that have no trial yet
         self.ready = False
 
     @classmethod
-    def spawn(cls, begin: Callable[[], Callable[[Job], Trial]], memory: int) -> _Worker:
+    def spawn(cls, begin: Begin, memory: int) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, begin, memory), daemon=True)
@@ -134,7 +143,7 @@ class _Worker:
         self.process.join(2)
 
 
-def _serve(connection: Connection, begin: Callable[[], Callable[[Job], Trial]], memory: int) -> None:
+def _serve(connection: Connection, begin: Begin, memory: int) -> None:
     """A worker's life: get ready once, then fit job after job until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     _die_with_parent()
@@ -147,8 +156,12 @@ def _serve(connection: Connection, begin: Callable[[], Callable[[Job], Trial]], 
         except (EOFError, OSError):
             return
         try:
-            connection.send(fit(job))
-        except OSError:  # the parent is gone; the trial is on disk
+            for trial in fit(job):
+                connection.send(trial)
+        except BrokenPipeError:  # the parent is gone; the trial is on disk
+            return
+        except OSError as problem:  # it cannot be written: that is no trial's fault, and ends the run
+            connection.send(problem)
             return
 
 

@@ -1,4 +1,4 @@
-"""Keep the workers busy until the budget is spent."""
+"""Keep the workers busy until the budget is spent, or the goal is met."""
 
 from __future__ import annotations
 
@@ -6,103 +6,120 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..kinds import Executor, Job, Proposer, Rung
-from ..records import Trial
+from ..kinds import Executor, Job, Learner, Moment, Proposer
+from ..records import Proposal, Trial
+from .clock import Clock
+from .ladder import Ladder
+from .rungs import FULL, Rungs
 
-# A single trial may take at most this share of the budget.
-TRIAL_SHARE = 0.25
-# A trial is not begun with less than this left, in seconds.
+# Nothing is begun with less than this left, in seconds.
 SHORTEST = 1.0
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a run may spend: wall seconds, trials, or both."""
-
-    seconds: float | None = 120.0
-    trials: int | None = None
+# How long the search waits for the last trials after its time is up, in seconds.
+GRACE = 0.7
+# Packaging the least model takes this long.
+FINISH = 2.0
 
 
 @dataclass
-class Clock:
-    """The budget's hands. `reserve` seconds at the end belong to what follows the search."""
+class Search:
+    """One run's search: proposals in, trials out. Knows neither who proposes nor what is fitted."""
 
-    budget: Budget
-    began: float = field(default_factory=time.monotonic)
-    reserve: float = 0.0
-    interrupted: bool = False
+    executor: Executor
+    clock: Clock
+    rungs: Rungs
+    ladder: Ladder
+    seed: int = 0
+    listen: Callable[[Trial], None] = lambda trial: None
+    trials: list[Trial] = field(default_factory=list)  # an earlier process's first
+    number: int = field(init=False)  # of the next trial
+    pending: int = 0
+    _exhausted: bool = False
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the run began."""
-        return time.monotonic() - self.began
+    def __post_init__(self) -> None:
+        self.number = first_number(self.trials)
 
-    @property
-    def end(self) -> float:
-        """The moment by which the run must be over, on `time.monotonic()`."""
-        return self.began + self.budget.seconds if self.budget.seconds else float("inf")
-
-    @property
-    def left(self) -> float:
-        """Seconds the search still has."""
-        return self.end - self.reserve - time.monotonic()
-
-    def spent(self, seen: Sequence[Trial]) -> None:
-        """Count the seconds an earlier process of this run had already used."""
-        self.began -= max((t.finished for t in seen), default=0.0)
-
-    def rung(self, seed: int, share: float = TRIAL_SHARE) -> Rung:
-        """A full fit that takes at most a share of the budget and ends in time."""
-        share = share * self.budget.seconds if self.budget.seconds else float("inf")
-        return Rung(1.0, time.monotonic() + min(self.left, max(share, 3.0)), 1, seed)
-
-
-def search(
-    proposer: Proposer,
-    executor: Executor,
-    clock: Clock,
-    seed: int,
-    seen: Sequence[Trial] = (),
-    listen: Callable[[Trial], None] = lambda trial: None,
-    begun: int = 0,
-) -> list[Trial]:
-    """Submit, collect, listen; KeyboardInterrupt ends it early. Returns all trials, those of `seen` included.
-
-    `begun` jobs were submitted before, numbered on from `seen`.
-    """
-    trials = list(seen)
-    number = first_number(seen) + begun
-    pending = begun
-    try:
+    def run(self, proposer: Proposer) -> list[Trial]:
+        """All trials, those of an earlier process included. An interrupt of the clock ends it early."""
+        self.rungs.resumed(self.trials)
         while True:
-            exhausted = False
-            while (
-                executor.idle()
-                and clock.left > SHORTEST
-                and number < (clock.budget.trials or float("inf"))
-                and not exhausted
-            ):
-                proposals = proposer.ask(1, trials, clock.left)
-                exhausted = not proposals
-                for proposal in proposals:
-                    executor.submit(Job(number, proposal, clock.rung(seed)))
-                    number, pending = number + 1, pending + 1
-            more = clock.left > SHORTEST and number < (clock.budget.trials or float("inf")) and not exhausted
-            if (not pending and not more) or clock.left < -GRACE:
-                return trials
-            for trial in executor.collect(min(0.5, max(0.05, clock.left))):
-                pending -= 1
-                trials.append(trial)
-                listen(trial)
-    except KeyboardInterrupt:
-        clock.interrupted = True
-        return trials
+            while self._more() and self.executor.idle():
+                job = self._next(proposer)
+                if job is None:
+                    break
+                self._submit(job)
+            if self._over():
+                return self.trials
+            for trial in self.executor.collect(min(0.5, max(0.05, self.clock.left))):
+                self.pending -= 1
+                self._exhausted = False
+                self.trials.append(trial)
+                self.listen(trial)
+
+    def begin(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Set something going before there is a proposer: full fits that may take all the time there is.
+
+        Nothing where an earlier process has tried something, or where their level is not allowed.
+        """
+        levels = self.ladder.allowed(self.trials, 0.0)
+        fit = [p for p in proposals if not self.trials and (levels is None or self.ladder.level_of(p) in levels)]
+        for proposal in fit:
+            self._submit(Job((self.number,), (proposal,), self.clock.rung(self.seed, share=1.0)))
+        return fit
+
+    def _over(self) -> bool:
+        """Nothing left to do, no time left, or the goal is met. For a first model the search waits to the last."""
+        if (not self.pending and not self._more()) or self.ladder.met(self.trials):
+            return True
+        usable = any(t.outcome == "ok" and t.rung >= FULL for t in self.trials)
+        return self.clock.left < -GRACE and (usable or self.clock.end - time.monotonic() < FINISH)
+
+    def _more(self) -> bool:
+        """Whether anything new may be begun."""
+        enough = self.clock.left > SHORTEST
+        return enough and self.number < (self.clock.budget.trials or float("inf")) and not self._exhausted
+
+    def _next(self, proposer: Proposer) -> Job | None:
+        """What to do with a free worker: go on with a cheap fit that earned it, else something new."""
+        moment = self._moment()
+        if due := self.rungs.due(self.trials, moment):
+            learner = self.rungs.learners[due[0].config.production]
+            due = due[: self._room(learner.together(due[0].facts))]
+            self.rungs.promoted |= {t.name for t in due}
+            return Job(self._numbers(len(due)), tuple(t.proposal for t in due), self.clock.rung(self.seed),
+                       tuple(t.name for t in due))  # fmt: skip
+        proposals = proposer.ask(1, self.trials, moment)
+        if not proposals:
+            self._exhausted = True  # until something new is learnt
+            return None
+        proposals += self._siblings(proposer, proposals[0], moment)
+        rung = self.rungs.opening(proposals[0], self.clock.rung(self.seed), self.trials)
+        return Job(self._numbers(len(proposals)), tuple(proposals), rung)
+
+    def _siblings(self, proposer: Proposer, proposal: Proposal, moment: Moment) -> list[Proposal]:
+        """More of the same shape, as many as an earlier fit of that shape says it pays to train side by side."""
+        learner: Learner = self.rungs.learners[proposal.config.production]
+        facts = self.rungs.facts_of_shape(proposal, self.trials)
+        many = self._room(learner.together(facts)) if facts else 1
+        return proposer.siblings(proposal, many - 1, self.trials, moment)[: many - 1] if many > 1 else []
+
+    def _room(self, many: int) -> int:
+        """As many, but no more trials than the budget has."""
+        return max(1, min(many, int(min(1e9, self.clock.budget.trials or 1e9)) - self.number))
+
+    def _numbers(self, many: int) -> tuple[int, ...]:
+        return tuple(range(self.number, self.number + many))
+
+    def _submit(self, job: Job) -> None:
+        self.executor.submit(job)
+        self.number = max(self.number, job.numbers[-1] + 1)
+        self.pending += len(job.numbers)
+
+    def _moment(self) -> Moment:
+        budget = self.clock.budget
+        spent = max(self.clock.spent, self.number / budget.trials if budget.trials else 0.0)
+        return Moment(self.clock.left, spent, self.ladder.allowed(self.trials, spent))
 
 
 def first_number(seen: Sequence[Trial]) -> int:
     """The number of the next trial."""
     return max((t.number for t in seen), default=-1) + 1
-
-
-# How long the search waits for the last trials after its time is up, in seconds.
-GRACE = 0.7

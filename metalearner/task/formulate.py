@@ -24,6 +24,7 @@ class Wish:
     target: str | None = None
     metric: str | None = None
     goal: str | None = None  # "0.9" or "recall 0.85"
+    group_by: str | None = None  # the column of what belongs together: patient, photograph, speaker
 
 
 def find_target(schema: Schema, wish: Wish) -> tuple[str, str]:
@@ -89,7 +90,7 @@ def formulate(
         if given is not None:
             metric, reason = _metric(given, metrics, output), source
     reasons = (f"target {name}: {why}", f"{best}: the target is {kind}", f"metric {metric}: {reason}")
-    return Task(wish.sentence, schema.modality, name, best, metric, goal, reasons)
+    return Task(wish.sentence, schema.modality, name, best, metric, goal, reasons, _group_by(wish, schema, name))
 
 
 def check_target(name: str, values: np.ndarray, present: np.ndarray) -> None:
@@ -118,6 +119,15 @@ def check_target(name: str, values: np.ndarray, present: np.ndarray) -> None:
 def _present(values: np.ndarray) -> np.ndarray:
     """The rows whose target is known."""
     return values[np.isfinite(values)] if values.dtype.kind == "f" else values[values != ""]
+
+
+def _group_by(wish: Wish, schema: Schema, target: str) -> str:
+    """The column whose equal values stay together; TaskError when there is none of that name."""
+    names = [c.name for c in schema.columns if c.kind != "array" and c.name != target]
+    if wish.group_by and wish.group_by not in names:
+        happened, holds, _ = unknown("column to group by", wish.group_by, names)
+        raise TaskError(happened, holds, "Name one with --group-by, exactly as in the file's first line.")
+    return wish.group_by or ""
 
 
 def _words(text: str) -> str:

@@ -1,65 +1,148 @@
-"""One model out of many: greedy selection with replacement on out-of-fold predictions, then calibration."""
+"""One model out of many: bagged greedy selection with replacement on out-of-fold predictions, then calibration.
+
+Choosing the best of a hundred trials on few rows overrates what was chosen. So the greedy choice is made many times, on
+bootstrap samples of the rows (Caruana et al. 2004 and 2006) and averaged; what each choice says of the rows it did not see
+tells how good the ensemble is.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..dataset import Dataset
+from ..errors import RunError
 from ..kinds import Aim, Modality, Transform
 from ..predictor import Member, Predictor
 from ..records import Trial
 
-# Selection looks at the best few only, and stops adding when nothing helps any more.
-CANDIDATES, ROUNDS = 20, 25
+# Trials whose predictions are read; candidates of a bag in all and of one family.
+LOOKED_AT, CANDIDATES, OF_A_FAMILY = 80, 24, 8
+# Bags, and the rows of one at most.
+BAGS, BAG_ROWS = 16, 2000
+# Additions in a bag at most, and how many without a gain end it.
+ROUNDS, PATIENCE = 15, 3
 # How much the finer metric counts beside the task's own.
-FINER = 0.1
+FINER = 1.0
+# The ensemble keeps at most so many members, each of at least this weight: every one costs time at each prediction.
+MEMBERS, LEAST = 6, 0.03
+# A trial counts as fitted to its full length from here.
+FULL = 0.999
 # New rows fall into the conformal region this often.
 LEVEL = 0.9
+
+Judge = Callable[[np.ndarray, np.ndarray], float]  # row positions, their prediction -> the higher the better
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which trials with which weights, and the out-of-fold prediction they give together."""
+    """Which trials with which weights, and what they say together of rows that did not choose them."""
 
     weights: dict[str, float]  # by trial name
     rows: np.ndarray
-    prediction: np.ndarray
-    score: float
+    prediction: np.ndarray  # of each row, by the choices that row had no part in
+    score: float  # of that prediction: an honest estimate
 
 
 def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) -> Selection:
-    """Greedy ensemble selection with replacement (Caruana et al. 2004), cut where it was best."""
+    """Bagged greedy ensemble selection among the trials that were fitted in full."""
+    full = [t for t in trials if t.outcome == "ok" and t.rung >= FULL and t.score is not None and np.isfinite(t.score)]
+    if not full:
+        raise RunError(f"None of {len(trials)} trials was fitted in full.", "Only such trials can be packaged.",
+                       "Try a larger --budget.")  # fmt: skip
     sign = 1 if aim.metric.greater_is_better else -1
-    usable = [t for t in trials if t.outcome == "ok" and t.score is not None and np.isfinite(t.score)]
-    usable = sorted(usable, key=lambda t: -sign * (t.score or 0.0))[:CANDIDATES]
-    rows = np.load(folder / usable[0].name / "rows.npy")
-    stored = {t.name: np.load(folder / t.name / "prediction.npy") for t in usable}
+    full = sorted(full, key=lambda t: -sign * (t.score or 0.0))
+    rows = np.load(folder / full[0].name / "rows.npy")
+    full = [t for t in full[:LOOKED_AT] if np.array_equal(np.load(folder / t.name / "rows.npy"), rows)]
     target = dataset.target[rows]
+    weights, prediction = bagged(full, folder, _judge(aim, dataset, target), aim)
+    chosen = {t.name: float(w) for t, w in zip(full, weights) if w > 0}
+    return Selection(chosen, rows, prediction, aim.metric.score(target, prediction, aim.state))
 
-    score = _objective(aim, dataset, target)
 
-    chosen: list[str] = []
-    best: tuple[float, list[str]] = (-np.inf, [])
-    for _ in range(ROUNDS):
-        value, name = max((score(_mean(aim, stored, [*chosen, n])), -i, n) for i, n in enumerate(stored))[::2]
-        chosen.append(name)
-        if value > best[0] + 1e-9:
-            best = (value, list(chosen))
-        elif len(chosen) >= len(best[1]) + 5:
+def bagged(trials: Sequence[Trial], folder: Path, judge: Judge, aim: Aim) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (trials,) that sum to 1, and predictions (n, k) of rows by the bags they were left out of."""
+    stored = [np.load(folder / t.name / "prediction.npy", mmap_mode="r") for t in trials]
+    rng = np.random.default_rng(0)
+    n, total = len(stored[0]), np.zeros(len(stored))
+    said: list[tuple[np.ndarray, np.ndarray]] = []  # of each bag the rows outside, and its weights
+    for _ in range(BAGS):
+        rows = rng.integers(n, size=min(n, BAG_ROWS))
+        inside = [p[rows] for p in stored]
+        pool = candidates(trials, [judge(rows, p) for p in inside])
+        weights = np.zeros(len(stored))
+        weights[pool] = greedy([inside[i] for i in pool], partial(judge, rows), aim)
+        total += weights / BAGS
+        said.append((np.setdiff1d(np.arange(n), rows), weights))
+    final = _pruned(total)
+    return final, _outside(stored, said, final, aim)
+
+
+def candidates(trials: Sequence[Trial], worth: Sequence[float]) -> list[int]:
+    """Positions of the trials of most worth, best first, so many of a family and in all; of equals the cheaper first."""
+    taken: Counter[str] = Counter()
+    pool: list[int] = []
+    for i in sorted(range(len(trials)), key=lambda i: (-worth[i], trials[i].seconds)):
+        family = trials[i].proposal.family
+        if taken[family] < OF_A_FAMILY and len(pool) < CANDIDATES:
+            taken[family] += 1
+            pool.append(i)
+    return pool
+
+
+def greedy(stored: Sequence[np.ndarray], worth: Callable[[np.ndarray], float], aim: Aim) -> np.ndarray:
+    """Shares (candidates,) by adding, again and again, the candidate that helps the average most; cut where it was best."""
+    counts = np.zeros(len(stored))
+    best, kept, together = -np.inf, counts, stored[0]
+    for size in range(ROUNDS):
+        mixed = [aim.output.merge([together, p], [size / (size + 1), 1 / (size + 1)]) for p in stored]
+        values = [worth(p) for p in mixed]
+        at = int(np.argmax(values))  # the first of equals: candidates come best first
+        together = mixed[at]
+        counts = counts + np.eye(len(stored))[at]
+        if values[at] > best + 1e-9 or not kept.any():
+            best, kept = values[at], counts
+        elif counts.sum() >= kept.sum() + PATIENCE:
             break
-    picked = best[1] or chosen[:1]
-    weights = {n: picked.count(n) / len(picked) for n in dict.fromkeys(picked)}
-    together = _mean(aim, stored, picked)
-    return Selection(weights, rows, together, aim.metric.score(target, together, aim.state))
+    return kept / kept.sum()
 
 
-def _objective(aim: Aim, dataset: Dataset, target: np.ndarray) -> Callable[[np.ndarray], float]:
-    """Skill in the task's metric, plus a little of the finer one: steps of one row hide what a member adds."""
+def _pruned(weights: np.ndarray) -> np.ndarray:
+    """Only the heaviest members, summing to 1."""
+    heaviest = np.argsort(-weights, kind="stable")[:MEMBERS]
+    kept = np.zeros_like(weights)
+    kept[heaviest] = np.where(weights[heaviest] >= min(LEAST, weights.max()), weights[heaviest], 0.0)
+    return kept / kept.sum()
+
+
+def _outside(
+    stored: Sequence[np.ndarray], said: Sequence[tuple[np.ndarray, np.ndarray]], final: np.ndarray, aim: Aim
+) -> np.ndarray:
+    """What the bags that did not draw a row say of it, averaged; the final weights speak where all drew it."""
+    found = _merged(stored, final, aim)
+    heard = np.zeros(len(found), int)  # how many bags spoke of each row
+    for rows, weights in said:
+        for before in np.unique(heard[rows]):
+            some = rows[heard[rows] == before]
+            new = _merged([p[some] for p in stored], weights, aim)
+            found[some] = aim.output.merge([found[some], new], [before / (before + 1), 1 / (before + 1)])
+        heard[rows] += 1
+    return found
+
+
+def _merged(stored: Sequence[np.ndarray], weights: np.ndarray, aim: Aim) -> np.ndarray:
+    chosen = np.flatnonzero(weights)
+    return aim.output.merge([stored[int(i)] for i in chosen], [float(weights[i]) for i in chosen])
+
+
+def _judge(aim: Aim, dataset: Dataset, target: np.ndarray) -> Judge:
+    """Skill in the task's metric plus that in the finer one, on these rows: steps of one row hide what a member adds."""
     naive = aim.output.baseline(aim.state, dataset.target, len(target))
     parts = [(aim.metric, 1.0)]
     finer = aim.registry.metrics.get(aim.output.finer)
@@ -67,18 +150,14 @@ def _objective(aim: Aim, dataset: Dataset, target: np.ndarray) -> Callable[[np.n
         parts.append((finer, FINER))
     floors = [m.score(target, naive, aim.state) for m, _ in parts]
 
-    def objective(prediction: np.ndarray) -> float:
+    def judge(rows: np.ndarray, prediction: np.ndarray) -> float:
         total = sum(
-            weight * m.skill(m.score(target, prediction, aim.state), floor) for (m, weight), floor in zip(parts, floors)
+            weight * m.skill(m.score(target[rows], prediction, aim.state), floor)
+            for (m, weight), floor in zip(parts, floors)
         )
         return float(total) if np.isfinite(total) else -np.inf
 
-    return objective
-
-
-def _mean(aim: Aim, stored: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
-    distinct = list(dict.fromkeys(names))
-    return aim.output.merge([stored[n] for n in distinct], [names.count(n) / len(names) for n in distinct])
+    return judge
 
 
 def assemble(

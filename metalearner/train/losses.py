@@ -1,13 +1,20 @@
-"""Losses the core brings. Each gives a loss a row, so that the loop can weigh and average."""
+"""Losses the core brings. Each gives a loss a row, so that the loop can weigh and average.
+
+None lets control flow depend on the data, so that `torch.func.vmap` can take many networks through at once.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..kinds import Loss
+from ..kinds import Aim, Loss
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+
+# The most a row of a rare class may weigh beside one of an even batch.
+HEAVIEST = 10.0
 
 
 class CrossEntropy(Loss):
@@ -48,12 +55,30 @@ class BalancedCrossEntropy(Loss):
 
     def __call__(self, raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Logits (B, K), codes (B,) -> (B,)."""
-        import torch
         from torch.nn.functional import cross_entropy
 
-        counts = torch.bincount(target, minlength=raw.shape[1]).to(raw.dtype)
-        weight = len(target) / ((counts > 0).sum() * counts.clamp(min=1))
-        return cross_entropy(raw, target, reduction="none") * weight[target].clamp(max=10.0)
+        truth = _one_hot(raw, target)
+        counts = truth.sum(0)
+        weight = truth.shape[0] / ((counts > 0).sum() * counts.clamp(min=1))  # (K,)
+        return cross_entropy(raw, target, reduction="none") * (truth @ weight.clamp(max=HEAVIEST))
+
+
+class Ordinal(Loss):
+    """Cross-entropy plus the squared earth mover's distance (Hou et al. 2016): a class further off costs more.
+
+    Only for classes that stand in order; the logits stay those of a softmax.
+    """
+
+    name = "ordinal"
+    outputs = ("classification",)
+    smooths = True
+
+    def __call__(self, raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Logits (B, K), codes (B,) in the order of the classes -> (B,)."""
+        from torch.nn.functional import cross_entropy
+
+        moved = (raw.softmax(-1) - _one_hot(raw, target)).cumsum(-1)
+        return cross_entropy(raw, target, reduction="none") + (moved**2).sum(-1)
 
 
 class Squared(Loss):
@@ -80,4 +105,30 @@ class Huber(Loss):
         return huber_loss(raw[:, 0], target, reduction="none")
 
 
-LOSSES = [CrossEntropy(), Focal(), BalancedCrossEntropy(), Squared(), Huber()]
+class Pinball(Loss):
+    """The quantile loss (Koenker and Bassett 1978) at the median: half the absolute error."""
+
+    name = "pinball"
+    outputs = ("regression",)
+    quantile = 0.5
+
+    def __call__(self, raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Values (B, 1), targets (B,) -> (B,)."""
+        above = target - raw[:, 0]
+        return self.quantile * above.clamp(min=0) + (1 - self.quantile) * (-above).clamp(min=0)
+
+
+LOSSES = [CrossEntropy(), Focal(), BalancedCrossEntropy(), Ordinal(), Squared(), Huber(), Pinball()]
+
+
+def chosen(aim: Aim, target: np.ndarray) -> tuple[Loss, str]:
+    """The loss that "auto" stands for, and why: by the metric and the encoded training target (n,)."""
+    name, reason = aim.output.choose_loss(aim.state, aim.metric.name, target)
+    return aim.registry.get("losses", name), reason
+
+
+def _one_hot(raw: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Codes (B,) -> (B, K) in the logits' type; `one_hot` itself checks values, which vmap cannot."""
+    import torch
+
+    return (target.unsqueeze(-1) == torch.arange(raw.shape[-1], device=raw.device)).to(raw.dtype)

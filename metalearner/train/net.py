@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from .. import grammar
 from ..arrays import Fold
 from ..kinds import Aim, Fitted, Learner, Model, Output, Rung
 from ..records import Config, View
+
+# Seconds that a job of several configs should take.
+JOB = 4.0
 
 
 class NetLearner(Learner):
@@ -27,46 +28,36 @@ class NetLearner(Learner):
     def fit(
         self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
     ) -> Iterator[Fitted]:
-        """One network a fold; folds share the time that is left evenly."""
+        """A network for each config and fold, small ones of one shape side by side; all share the time that is left."""
         import torch
 
-        from .loop import Training
+        from .fits import Fits, share
 
         torch.set_num_threads(upto.threads)
-        for at, (config, earlier) in enumerate(zip(configs, resume)):
-            models, facts = [], []
-            for i, fold in enumerate(folds):
-                fits_left = (len(configs) - at) * len(folds) - i
-                now = time.monotonic()
-                deadline = now + (upto.deadline - now) / fits_left
-                start = earlier / str(fold.index) if earlier is not None else None
-                training = Training.begin(config, fold, aim, upto, start)
-                training.run(fold, aim, upto, deadline)
-                models.append(training.model(aim))
-                facts.append(training.facts())
-            yield Fitted(config, tuple(models), _summary(facts))
+        torch.set_flush_denormal(True)  # a unit that died has moments near 0, which the CPU is slow with
+        left = len(configs)
+        for _, run in groupby(range(len(configs)), lambda i: grammar.shape(configs[i], aim.registry.productions)):
+            alike = list(run)
+            fits = Fits([configs[i] for i in alike], folds, aim, upto, [resume[i] for i in alike])
+            for i, (models, facts) in zip(alike, fits.run(share(upto.deadline, len(alike), left))):
+                yield Fitted(configs[i], tuple(models), facts)
+            left -= len(alike)
 
     def load(self, folder: Path, aim: Aim) -> Model:
         """Rebuild the network and fill in its weights."""
-        from safetensors.torch import load_file
+        from .model import load
 
-        from ..grammar.build import build
-        from .loop import NetModel
+        return load(folder, aim)
 
-        about = json.loads((folder / "net.json").read_text())
-        views = {k: View.from_json(v) for k, v in about["views"].items()}
-        config = Config.from_json(about["config"])
-        net = build(config, views, aim.output.width(aim.state), aim.registry.productions)
-        net.load_state_dict(load_file(folder / "weights.safetensors"))
-        return NetModel(net.eval(), config, views, aim, {}, about.get("progress", {}))
+    def partial(self, config: Config) -> bool:
+        """Some of the epochs tell about all of them."""
+        return True
 
+    def together(self, facts: Mapping[str, Any]) -> int:
+        """As many as a stack of that size holds and a few seconds are enough for."""
+        from .fits import most_networks
 
-def _summary(facts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Facts of the folds as one: what is equal once, the rest averaged, the first fold's curve."""
-    return {
-        "parameters": facts[0]["parameters"],
-        "epochs": float(np.mean([f["epochs"] for f in facts])),
-        "best_epoch": float(np.mean([f["best_epoch"] for f in facts])),
-        "stopped": "deadline" if any(f["stopped"] == "deadline" for f in facts) else facts[0]["stopped"],
-        "curve": facts[0]["curve"][:: max(1, len(facts[0]["curve"]) // 20)],
-    }
+        if not facts.get("stackable"):
+            return 1
+        room = most_networks(int(facts["parameters"])) // int(facts.get("folds", 1))
+        return max(1, min(room, round(JOB / max(1e-3, float(facts["fit_seconds"])))))

@@ -1,29 +1,30 @@
-"""What a worker does with a job: fit it on every fold, score it out of fold, leave the models on disk."""
+"""What a worker does with a job: fit it on the folds of its rung, score it out of fold, leave the models on disk."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import disk
 from ..arrays import Fold
 from ..dataset import Dataset
 from ..kinds import Aim, Fitted, Job, Transform
 from ..records import Trial, plain
-
-# Folds of more elements than this are put through the transform anew for every trial instead of kept in memory.
-KEEP_ELEMENTS = 2e8
+from .gates import Pruned
 
 
 @dataclass
 class Objective:
-    """Job -> Trial, for one data set. Everything a trial leaves lies in `trials/<number>/`."""
+    """Job -> a trial for each of its proposals. Everything a trial leaves lies in `trials/<number>/`."""
 
     dataset: Dataset
     transform: Transform
@@ -32,64 +33,124 @@ class Objective:
     began: float  # time.monotonic() of the run's begin
     _folds: dict[int, Fold] = field(default_factory=dict)
 
-    def __call__(self, job: Job) -> Trial:
-        """Fit, score, save; whatever goes wrong becomes the trial's outcome."""
-        start = time.monotonic()
-        part = self.trials / f".{job.number:05d}.{os.getpid()}"
+    def __call__(self, job: Job) -> Iterator[Trial]:
+        """Fit, score, save; whatever goes wrong becomes the outcome of the trials it stopped.
+
+        Proposals that do not fit into memory together are fitted one by one with half as many rows in a batch; one
+        that does not fit even so is out of memory.
+        """
+        done = 0
         try:
-            part.mkdir(parents=True)
-            facts, score, skill = self._fit(job, part)
-            outcome, error = "ok", ""
-        except MemoryError as problem:
-            outcome, error, facts, score, skill = "out-of-memory", str(problem), {}, None, None
+            for trial in self._fit(job):
+                done += 1
+                yield trial
+            return
         except Exception as problem:  # a failing trial never takes the run down; it is named and shown
-            memory = "memory" in str(problem).lower()
-            outcome = "out-of-memory" if memory else "crash"
-            error, facts, score, skill = f"{type(problem).__name__}: {problem}"[:500], {}, None, None
-        now = time.monotonic()
-        trial = Trial(
-            number=job.number,
-            proposal=job.proposal,
-            outcome=outcome,
-            seed=job.rung.seed,
-            rung=job.rung.share,
-            score=score,
-            skill=skill,
-            seconds=now - start,
-            finished=now - self.began,
-            facts=facts,
-            error=error,
+            if disk.full(self.trials):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from problem
+            failure = problem
+        rest = _rest(job, done)
+        if _out_of_memory(failure) and not job.rung.halved:
+            for i in range(len(rest.numbers)):
+                yield from self(_single(rest, i, replace(job.rung, halved=1)))
+        elif len(rest.numbers) > 1:  # one of them may have failed all
+            for i in range(len(rest.numbers)):
+                yield from self(_single(rest, i, job.rung))
+        elif rest.numbers:
+            yield self._failed(rest, failure)
+
+    def _fit(self, job: Job) -> Iterator[Trial]:
+        """The trials of proposals that share a learner, as their fits are finished."""
+        start = last = time.monotonic()
+        learner = self.aim.registry.get("learners", job.proposals[0].config.production)
+        earlier = [self.trials / name if name else None for name in job.resume] or [None] * len(job.proposals)
+        whole = [_done(folder, job) for folder in earlier]
+        # Where every config has the same folds behind it, those are taken over; what is left is fitted.
+        kept = set.intersection(*whole) if whole else set()
+        folds = [self.fold(i) for i in self._indices(job) if i not in kept]
+        configs = [p.config for p in job.proposals]
+        fits = learner.fit(configs, folds, self.aim, job.rung, earlier) if folds else (Fitted(c, ()) for c in configs)
+        for i, (folder, fitted) in enumerate(zip(earlier, fits)):
+            # Fitted side by side they come at the end, all at once: each took its share.
+            now = time.monotonic()
+            together = int(fitted.facts.get("batch", 1))
+            seconds = (now - start) / together if together > 1 else now - last
+            last = now
+            one = _single(job, i, job.rung)
+            try:
+                yield self._finished(one, _Result(fitted, folds, folder, kept, seconds))
+            except FloatingPointError as problem:
+                yield self._failed(one, problem)
+
+    def _finished(self, job: Job, result: _Result) -> Trial:
+        """Score, write everything into a hidden folder, give that its name."""
+        part = self._part(job.numbers[0])
+        rows, prediction, by_fold = self._out_of_fold(result)
+        np.save(part / "rows.npy", rows)
+        np.save(part / "prediction.npy", prediction)
+        for fold, model in zip(result.folds, result.fitted.models):
+            (part / str(fold.index)).mkdir()
+            model.save(part / str(fold.index))
+        for index in result.kept:
+            assert result.earlier is not None
+            shutil.copytree(result.earlier / str(index), part / str(index), copy_function=os.link)
+        score, baseline = self.judge(rows, prediction)
+        rung = job.rung.share * (len(result.folds) + len(result.kept)) / len(self.dataset.folds)
+        facts = {**_earlier_facts(result.earlier), **result.fitted.facts, "baseline": baseline, "by_fold": by_fold}
+        facts |= {"folds": len(by_fold), "share": job.rung.share, "seconds_before": _seconds_before(result.earlier)}
+        skill = self.aim.metric.skill(score, baseline)
+        trial = self._trial(job, result.seconds)
+        return self._written(part, replace(trial, outcome="ok", rung=rung, score=score, skill=skill, facts=facts))
+
+    def _failed(self, job: Job, failure: Exception) -> Trial:
+        """The trial of a proposal that could not be fitted."""
+        outcome = "crash"
+        if isinstance(failure, Pruned):
+            outcome = "pruned"
+        elif _out_of_memory(failure):
+            outcome = "out-of-memory"
+        error = str(failure) if outcome == "pruned" else f"{type(failure).__name__}: {failure}"
+        trial = replace(
+            self._trial(job, 0.0), outcome=outcome, error=error[:500], facts=dict(getattr(failure, "facts", {}))
         )
-        if outcome != "ok":
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True, exist_ok=True)
+        return self._written(self._part(job.numbers[0]), trial)
+
+    def _trial(self, job: Job, seconds: float) -> Trial:
+        """The trial of a job with one proposal, before anything is known of it."""
+        now, rung = time.monotonic() - self.began, job.rung
+        return Trial(
+            job.numbers[0], job.proposals[0], "crash", rung.seed, rung.share, None, None, max(seconds, 1e-3), now
+        )
+
+    def _part(self, number: int) -> Path:
+        """A hidden folder for what is not finished; what an earlier attempt left in it is gone."""
+        part = self.trials / f".{number:05d}.{os.getpid()}"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        return part
+
+    def _written(self, part: Path, trial: Trial) -> Trial:
         (part / "trial.json").write_text(json.dumps(plain(trial)))
         part.rename(self.trials / trial.name)
         return trial
 
-    def _fit(self, job: Job, folder: Path) -> tuple[dict[str, Any], float, float]:
-        config = job.proposal.config
-        learner = self.aim.registry.get("learners", config.production)
-        folds = [self.fold(i) for i in range(len(self.dataset.folds))]
-        resume = self.trials / job.resume if job.resume else None
-        fitted = next(iter(learner.fit([config], folds, self.aim, job.rung, [resume])))
-        rows, prediction = self.out_of_fold(fitted, folds)
-        np.save(folder / "rows.npy", rows)
-        np.save(folder / "prediction.npy", prediction)
-        for fold, model in zip(folds, fitted.models):
-            (folder / str(fold.index)).mkdir()
-            model.save(folder / str(fold.index))
-        score, baseline = self.judge(rows, prediction)
-        facts = {**fitted.facts, "folds": len(folds), "baseline": baseline}
-        return facts, score, self.aim.metric.skill(score, baseline)
-
-    def out_of_fold(self, fitted: Fitted, folds: list[Fold]) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers and the predictions of the models that did not see them."""
-        rows = np.concatenate([self.dataset.folds[f.index][1] for f in folds])
-        prediction = np.concatenate([m.predict(f.valid) for f, m in zip(folds, fitted.models)])
+    def _out_of_fold(self, result: _Result) -> tuple[np.ndarray, np.ndarray, list[float]]:
+        """Row numbers, the predictions of the models that did not see them, and the score on each fold."""
+        found: dict[int, np.ndarray] = {}
+        if result.kept:
+            assert result.earlier is not None
+            rows, prediction = (np.load(result.earlier / f"{name}.npy") for name in ("rows", "prediction"))
+            place = {int(row): i for i, row in enumerate(rows)}
+            for index in result.kept:
+                found[index] = prediction[[place[int(row)] for row in self.dataset.folds[index][1]]]
+        for fold, model in zip(result.folds, result.fitted.models):
+            found[fold.index] = model.predict(fold.valid)
+        order = sorted(found)
+        rows = np.concatenate([self.dataset.folds[i][1] for i in order])
+        prediction = np.concatenate([found[i] for i in order])
         if not np.all(np.isfinite(prediction)):
             raise FloatingPointError(f"{int(np.sum(~np.isfinite(prediction)))} predicted numbers are not finite")
-        return rows, prediction
+        return rows, prediction, [self.judge(self.dataset.folds[i][1], found[i])[0] for i in order]
 
     def judge(self, rows: np.ndarray, prediction: np.ndarray) -> tuple[float, float]:
         """Score of a prediction of these rows, and the naive baseline's."""
@@ -98,11 +159,57 @@ class Objective:
         naive = output.baseline(state, self.dataset.target, len(rows))
         return metric.score(target, prediction, state), metric.score(target, naive, state)
 
+    def _indices(self, job: Job) -> range:
+        """The folds of a job's rung."""
+        every = len(self.dataset.folds)
+        return range(every if job.rung.folds is None else min(job.rung.folds, every))
+
     def fold(self, index: int) -> Fold:
-        """One fold, transformed once and kept while it is small."""
-        if index in self._folds:
-            return self._folds[index]
-        fold = self.dataset.fold(index, self.transform)
-        if sum(t.values.size for t in fold.train.values()) * len(self.dataset.folds) < KEEP_ELEMENTS:
-            self._folds[index] = fold
-        return fold
+        """One fold, from the disk where it was prepared once for all workers."""
+        if index not in self._folds:
+            self._folds[index] = self.dataset.fold(index, self.transform)
+        return self._folds[index]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A fit and what stands behind it."""
+
+    fitted: Fitted
+    folds: Sequence[Fold]  # that were fitted now
+    earlier: Path | None  # the folder of the trial gone on with
+    kept: set[int]  # folds taken over from it
+    seconds: float
+
+
+def _done(folder: Path | None, job: Job) -> set[int]:
+    """The folds that an earlier trial has fitted as far as this job wants them."""
+    if folder is None:
+        return set()
+    facts = json.loads((folder / "trial.json").read_text())["facts"]
+    return set(range(facts["folds"])) if facts["share"] >= job.rung.share else set()
+
+
+def _earlier_facts(folder: Path | None) -> dict[str, Any]:
+    return {} if folder is None else dict(json.loads((folder / "trial.json").read_text())["facts"])
+
+
+def _seconds_before(folder: Path | None) -> float:
+    """What the rungs below have cost."""
+    if folder is None:
+        return 0.0
+    earlier = json.loads((folder / "trial.json").read_text())
+    return float(earlier["seconds"] + earlier["facts"]["seconds_before"])
+
+
+def _out_of_memory(problem: Exception) -> bool:
+    return isinstance(problem, MemoryError) or "memory" in str(problem).lower()
+
+
+def _rest(job: Job, done: int) -> Job:
+    """The proposals of a job that have no trial yet."""
+    return replace(job, numbers=job.numbers[done:], proposals=job.proposals[done:], resume=job.resume[done:])
+
+
+def _single(job: Job, i: int, rung: Any) -> Job:
+    return Job(job.numbers[i : i + 1], job.proposals[i : i + 1], rung, job.resume[i : i + 1])

@@ -26,10 +26,16 @@ class Gradient(Production):
 
     name = "gradient"
     symbol = "recipe"
-    loose = ("lr", "weight_decay", "schedule", "warmup", "label_smoothing", "patience")
+    loose = (
+        "lr", "weight_decay", "epochs", "schedule", "warmup", "label_smoothing", "patience", "ema", "mixup", "augment",
+    )  # fmt: skip
 
     def space(self) -> Mapping[str, Range]:
-        """Learning rate and weight decay are AdamW's; epochs are the longest a fit may take."""
+        """Learning rate and weight decay are AdamW's; epochs are the longest a fit may take.
+
+        `ema` keeps an exponential average of the weights (Polyak and Juditsky 1992), 0 the weights themselves; `mixup` and
+        `augment` are strengths, 0 is off. What `augment` does depends on the kinds of the axes; to columns it does nothing.
+        """
         return {
             "optimiser": Name("optimisers", tuple(o.name for o in OPTIMISERS)),
             "loss": Name("losses", ("auto",)),
@@ -41,6 +47,9 @@ class Gradient(Production):
             "warmup": Float(0.0, 0.2, 0.05),
             "label_smoothing": Float(0.0, 0.2, 0.0),
             "patience": Int(3, 60, 12, log=True),
+            "ema": Choice((0.0, 0.99, 0.998)),
+            "mixup": Float(0.0, 0.4, 0.0),
+            "augment": Choice((0.0, 0.5, 1.0)),
         }
 
 

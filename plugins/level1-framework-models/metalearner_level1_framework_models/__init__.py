@@ -8,11 +8,12 @@ from metalearner.kinds import Family, Learner, Production
 
 @hookimpl
 def register_productions() -> list[Production]:
-    """Encoders of the network catalogue, and the roots of the learners without gradients."""
+    """The grammar of networks, named points of it, and the roots of the learners without gradients."""
     from .encoders import ENCODERS
+    from .grammar import PRIMITIVES
     from .learners import LEARNER_PRODUCTIONS
 
-    return [*ENCODERS, *LEARNER_PRODUCTIONS]
+    return [*PRIMITIVES, *ENCODERS, *LEARNER_PRODUCTIONS]
 
 
 @hookimpl
@@ -28,5 +29,6 @@ def register_families() -> list[Family]:
     """Named architectures and classical models with their presets."""
     from .classic_families import CLASSIC_FAMILIES
     from .families import NET_FAMILIES
+    from .table_families import TABLE_FAMILIES
 
-    return [*NET_FAMILIES, *CLASSIC_FAMILIES]
+    return [*NET_FAMILIES, *TABLE_FAMILIES, *CLASSIC_FAMILIES]

@@ -44,6 +44,8 @@ class FoldwiseLearner(Learner):
                 fits_left = (len(configs) - at) * len(folds) - i
                 rung = replace(upto, deadline=now + (upto.deadline - now) / fits_left)
                 start = None if earlier is None else earlier / str(fold.index)
+                if start is not None and not start.exists():  # an earlier rung may have been content with fewer folds
+                    start = None
                 with threadpool_limits(limits=upto.threads):
                     model, fact = self.fit_fold(numbers, fold, aim, rung, start)
                 models.append(model)

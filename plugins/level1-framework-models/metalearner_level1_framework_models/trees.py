@@ -14,7 +14,7 @@ import numpy as np
 
 from metalearner.arrays import Fold, Tensors
 from metalearner.kinds import Aim, Choice, Float, Int, Model, Output, Production, Range, Rung
-from metalearner.records import View
+from metalearner.records import Config, View
 
 from . import flat
 from .foldwise import FoldwiseLearner, known_rows, to_all_classes
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import lightgbm
 
 WATCHED = 0.15  # share of the training rows that early stopping watches
+WHOLE = 0.6  # share of the rows that must have been learnt from before all of them are
+MOST_WHOLE = 20_000  # rows; with more, those that were watched are hardly missed
 WIDE = 400  # columns from which on bins are coarse
 MATTERS = 0.002  # an improvement by this share of the loss restarts patience
 CELLS = 6e7  # numbers in the training matrix; rows are drawn by chance beyond
@@ -59,6 +61,7 @@ class TreesModel(Model):
     present: tuple[int, ...]  # class of each score; empty for a number
     classes: int  # 0 for a number
     stopped: str  # "rounds", "patience" or "deadline"
+    whole: bool = False  # grown anew on all training rows, the watched ones too, when the rounds were known
 
     def __post_init__(self) -> None:
         """Parse the text once."""
@@ -91,7 +94,8 @@ class TreesModel(Model):
         """`trees.txt` and `trees.json`."""
         (folder / "trees.txt").write_text(self.text)
         about = {"views": {k: v.to_json() for k, v in self.views.items()}, "present": self.present}
-        (folder / "trees.json").write_text(json.dumps(about | {"classes": self.classes, "stopped": self.stopped}))
+        about |= {"classes": self.classes, "stopped": self.stopped, "whole": self.whole}
+        (folder / "trees.json").write_text(json.dumps(about))
 
     @classmethod
     def open(cls, folder: Path) -> TreesModel:
@@ -99,11 +103,11 @@ class TreesModel(Model):
         about = json.loads((folder / "trees.json").read_text())
         views = {k: View.from_json(v) for k, v in about["views"].items()}
         text = (folder / "trees.txt").read_text()
-        return cls(views, text, tuple(about["present"]), about["classes"], about["stopped"])
+        return cls(views, text, tuple(about["present"]), about["classes"], about["stopped"], about.get("whole", False))
 
 
 class TreesLearner(FoldwiseLearner):
-    """LightGBM with early stopping on a slice of the training rows, and a deadline."""
+    """LightGBM: a slice of the training rows says when to stop, then all of them are learnt from; with a deadline."""
 
     name = "trees"
     production = Trees()
@@ -117,41 +121,103 @@ class TreesLearner(FoldwiseLearner):
         self, numbers: Mapping[str, Any], fold: Fold, aim: Aim, upto: Rung, resume: Path | None
     ) -> tuple[TreesModel, dict[str, Any]]:
         """One booster; with `resume` it grows on from the earlier one, unless patience had ended that."""
-        import lightgbm
-
         classifies = aim.output.name == "classification"
         rows, target = known_rows(fold, aim)
         present = np.unique(target) if classifies else np.zeros(0, np.int64)
         classes = aim.output.width(aim.state) if classifies else 0
         about = (fold.views, tuple(int(c) for c in present), classes)
         if classifies and len(present) == 1:
-            return TreesModel(about[0], "", *about[1:], "patience"), _facts("", "patience", 1)
+            return TreesModel(about[0], "", *about[1:], "patience"), _facts("", "patience", 1) | {"watched": False}
         earlier = TreesModel.open(resume) if resume is not None else None
-        if earlier is not None and earlier.stopped == "patience":
-            return earlier, _facts(earlier.text, earlier.stopped, len(present))
+        if earlier is not None and (earlier.whole or earlier.stopped == "patience"):
+            return earlier, _facts(earlier.text, earlier.stopped, len(present)) | {"watched": not earlier.whole}
         label = np.searchsorted(present, target) if classifies else target
-        kept, watched = _watch_split(aim.output.strata(target), np.random.default_rng([upto.seed, fold.index]))
-        kept = _affordable(kept, fold.views, upto)
-        watched = watched[: max(4, len(kept))]
-        parameters = _parameters(numbers, fold, len(present), len(kept), upto)
-        train, watch = _datasets(fold, rows, label, (kept, watched), parameters)
-        begun = None if earlier is None else earlier.booster
-        done = 0 if begun is None else begun.current_iteration()
-        guard = Guard(upto.deadline, patience=int(np.clip(5 / numbers["learning_rate"], 30, 200)))
-        booster = lightgbm.train(
-            parameters | {"seed": upto.seed + 7919 * fold.index + done},
-            train,
-            num_boost_round=max(1, round(numbers["rounds"] * upto.share) - done),
-            valid_sets=[watch],
-            init_model=begun,
-            callbacks=[guard],
-        )
-        text = booster.model_to_string(num_iteration=guard.best_round + 1)
-        return TreesModel(about[0], text, *about[1:], guard.stopped), _facts(text, guard.stopped, len(present))
+        case = Case(fold, rows, label, len(present), upto)
+        grown = _grow(numbers, case, aim.output.strata(target), earlier)
+        whole = _whole(numbers, case, grown)
+        text = grown.text if whole is None else whole
+        model = TreesModel(about[0], text, *about[1:], grown.stopped, whole is not None)
+        return model, _facts(text, grown.stopped, len(present)) | {"watched": whole is None}
+
+    def partial(self, config: Config) -> bool:
+        """The first rounds say much about all of them, and grow on."""
+        return True
 
     def load(self, folder: Path, aim: Aim) -> TreesModel:
         """Read back what `save` wrote."""
         return TreesModel.open(folder)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one fold asks: the positions of its known rows, their labels, how many classes (0 for a number), how far."""
+
+    fold: Fold
+    rows: np.ndarray
+    label: np.ndarray
+    classes: int
+    upto: Rung
+
+    def seed(self, done: int) -> int:
+        """Another draw of rows and columns for every fold, and for rounds that come later."""
+        return self.upto.seed + 7919 * self.fold.index + done
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Trees that a slice was watched for: their text, rounds, what ended them, how long a round took, all rows or not."""
+
+    text: str
+    rounds: int
+    stopped: str
+    round_seconds: float
+    learnt: int  # rows
+
+
+def _grow(numbers: Mapping[str, Any], case: Case, strata: np.ndarray, earlier: TreesModel | None) -> Grown:
+    """Rounds up to the rung, on all rows but a slice that is watched; with `earlier` they come after its own."""
+    import lightgbm
+
+    upto = case.upto
+    kept, watched = _watch_split(strata, np.random.default_rng([upto.seed, case.fold.index]))
+    kept = _affordable(kept, case.fold.views, upto)
+    watched = watched[: max(4, len(kept))]
+    parameters = _parameters(numbers, case.fold, case.classes, len(kept), upto)
+    begun = None if earlier is None else earlier.booster
+    done = 0 if begun is None else begun.current_iteration()
+    guard = Guard(upto.deadline, patience=int(np.clip(5 / numbers["learning_rate"], 30, 200)))
+    train, watch = _datasets(case, (kept, watched), parameters)
+    began = time.monotonic()
+    booster = lightgbm.train(
+        parameters | {"seed": case.seed(done)},
+        train,
+        num_boost_round=max(1, round(numbers["rounds"] * upto.share) - done),
+        valid_sets=[watch],
+        init_model=begun,
+        callbacks=[guard],
+    )
+    took = (time.monotonic() - began) / max(1, booster.current_iteration() - done)
+    rounds = guard.best_round + 1
+    return Grown(booster.model_to_string(num_iteration=rounds), rounds, guard.stopped, took, len(kept))
+
+
+def _whole(numbers: Mapping[str, Any], case: Case, grown: Grown) -> str | None:
+    """The same again on all rows, a little longer as there are more; None where it is too early or too late for that."""
+    import lightgbm
+
+    upto, rows = case.upto, len(case.rows)
+    ended = grown.stopped == "patience" or (grown.stopped == "rounds" and upto.share >= 1)
+    if not ended or not WHOLE * rows <= grown.learnt < rows <= MOST_WHOLE:
+        return None
+    rounds = round(grown.rounds * rows / grown.learnt)
+    if time.monotonic() + 1.5 * rounds * grown.round_seconds * rows / grown.learnt > upto.deadline:
+        return None
+    parameters = _parameters(numbers, case.fold, case.classes, rows, upto) | {"seed": case.seed(0)}
+    everything, nothing = np.arange(rows), np.zeros(0, np.int64)
+    train, _ = _datasets(case, (everything, nothing), parameters)
+    clock = Guard(upto.deadline, patience=rounds)
+    booster = lightgbm.train(parameters, train, num_boost_round=rounds, callbacks=[clock])
+    return None if clock.stopped == "deadline" else booster.model_to_string()
 
 
 class Guard:
@@ -169,7 +235,8 @@ class Guard:
         """`environment` is LightGBM's CallbackEnv; its losses shrink as models get better."""
         from lightgbm.callback import EarlyStopException
 
-        done, loss, now = environment.iteration, float(environment.evaluation_result_list[0][2]), time.monotonic()
+        watched = environment.evaluation_result_list
+        done, loss, now = environment.iteration, float(watched[0][2]) if watched else 0.0, time.monotonic()
         if loss < self.best:
             self.best, self.best_round = loss, done
         if loss < self.mark * (1 - MATTERS):
@@ -182,7 +249,7 @@ class Guard:
             self.stopped = "patience"
         else:
             return
-        raise EarlyStopException(self.best_round, environment.evaluation_result_list)
+        raise EarlyStopException(self.best_round, watched)
 
 
 def _parameters(numbers: Mapping[str, Any], fold: Fold, classes: int, rows: int, upto: Rung) -> dict[str, Any]:
@@ -215,18 +282,16 @@ def _parameters(numbers: Mapping[str, Any], fold: Fold, classes: int, rows: int,
 
 
 def _datasets(
-    fold: Fold, rows: np.ndarray, label: np.ndarray, split: tuple[np.ndarray, np.ndarray], parameters: Mapping[str, Any]
+    case: Case, split: tuple[np.ndarray, np.ndarray], parameters: Mapping[str, Any]
 ) -> tuple[lightgbm.Dataset, lightgbm.Dataset]:
     """What is learnt from and what is watched, as LightGBM's data sets."""
     import lightgbm
 
-    matrix, (kept, watched) = _matrix(fold.train, fold.views), split
-    first = flat.width(fold.views)
-    categories = list(range(first, matrix.shape[1]))
-    train = lightgbm.Dataset(matrix[rows[kept]], label[kept], categorical_feature=categories, params=dict(parameters))
-    return train, lightgbm.Dataset(
-        matrix[rows[watched]], label[watched], reference=train, categorical_feature=categories
-    )
+    matrix, (kept, watched) = _matrix(case.fold.train, case.fold.views), split
+    first = flat.width(case.fold.views)
+    about = {"categorical_feature": list(range(first, matrix.shape[1])), "params": dict(parameters)}
+    train = lightgbm.Dataset(matrix[case.rows[kept]], case.label[kept], **about)
+    return train, lightgbm.Dataset(matrix[case.rows[watched]], case.label[watched], reference=train, **about)
 
 
 def _matrix(tensors: Tensors, views: Mapping[str, View]) -> np.ndarray:

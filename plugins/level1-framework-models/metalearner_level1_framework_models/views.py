@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from metalearner.records import View
+
+# Axes along which neighbours belong together.
+ORDERED = ("time", "space", "tokens")
 
 
 def is_table(view: View) -> bool:
@@ -21,6 +25,11 @@ def image_axes(view: View) -> tuple[int, int] | None:
     """Positions of the two space axes (rows, columns), None unless there are exactly two."""
     found = [i for i, kind in enumerate(view.kinds) if kind == "space"]
     return (found[0], found[1]) if len(found) == 2 else None
+
+
+def ordered_axes(view: View) -> tuple[int, ...]:
+    """Positions of the axes along which there is an order."""
+    return tuple(i for i, kind in enumerate(view.kinds) if kind in ORDERED)
 
 
 def sequence_axis(view: View) -> int | None:
@@ -51,3 +60,23 @@ def ragged_axis(view: View) -> int | None:
 def size(view: View) -> int:
     """Numbers in one sample."""
     return math.prod(view.shape)
+
+
+def positions(view: View) -> int:
+    """Places in one sample, each with its channels; 1 for a vector."""
+    return math.prod(axis.size for axis in view.axes)
+
+
+def folded(view: View, lead: tuple[int, ...]) -> int:
+    """Channels once all axes but the leading ones are folded into them.
+
+    >>> from metalearner.records import Axis
+    >>> folded(View((Axis("set", 3), Axis("time", 40)), 5), (1,))
+    15
+    """
+    return view.channels * math.prod(axis.size for i, axis in enumerate(view.axes) if i not in lead)
+
+
+def resized(view: View, sizes: tuple[int, ...], channels: int) -> View:
+    """The same axes at other sizes, with other channels, without codes."""
+    return View(tuple(replace(axis, size=s) for axis, s in zip(view.axes, sizes, strict=True)), channels)

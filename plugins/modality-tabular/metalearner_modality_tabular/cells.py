@@ -63,6 +63,17 @@ def text(cells: Cells) -> np.ndarray:
     return np.array(found, dtype=str) if found else np.zeros(0, "<U1")
 
 
+def signs(cells: Cells) -> np.ndarray:
+    """As `text`, of a column in which "-" is the opposite of "+" and not a missing value."""
+    dash = np.fromiter((isinstance(c, str) and c.strip() == "-" for c in cells), bool, len(cells))
+    return np.where(dash, "-", text(cells))
+
+
+def dashes(cells: Cells) -> int:
+    """How many cells hold a "-" and nothing else."""
+    return sum(isinstance(c, str) and c.strip() == "-" for c in cells)
+
+
 def words(cells: Cells) -> list[str]:
     """Cells as text, "" where missing."""
     if isinstance(cells, np.ndarray):

@@ -10,7 +10,7 @@ import numpy as np
 from metalearner.records import Column, Schema
 
 from . import dates
-from .cells import FALSE, LONGEST, TRUE, Cells, nested, numbers, words
+from .cells import FALSE, LONGEST, TRUE, Cells, dashes, nested, numbers, words
 
 LEFT_OUT = "left out: "
 TARGETS = ("target", "label", "class", "y", "outcome")
@@ -46,6 +46,7 @@ class Tally:
         """`declared`: the source itself says that the column is a category."""
         self.name, self.declared = name, declared
         self.rows = self.missing = self.numeric = 0
+        self.dashes = 0  # counted as missing, unless there is a "+" too
         self.counts: Counter[str] = Counter()
         self.counted = 0  # present values in `counts`
         self.nested = False
@@ -56,6 +57,7 @@ class Tally:
         """Count the next cells."""
         self.nested = self.nested or nested(cells)
         self.rows += len(cells)
+        self.dashes += 0 if isinstance(cells, np.ndarray) and cells.dtype.kind != "O" else dashes(cells)
         if len(self.counts) > MOST_COUNTED:  # enough is known of its words
             values = numbers(cells)
             known = np.isfinite(values)
@@ -78,6 +80,9 @@ class Tally:
 
     def column(self) -> tuple[Column, str]:
         """The column, and the format of its dates if that is its kind."""
+        if "+" in self.counts and self.dashes:
+            self.counts["-"], self.counted = self.dashes, self.counted + self.dashes
+            self.missing, self.dashes = self.missing - self.dashes, 0
         kind, note, written = self._kind()
         if not self.present:
             note = f"{LEFT_OUT}no value in any row"

@@ -15,7 +15,7 @@ from metalearner.kinds import Modality, Source
 from metalearner.records import Axis, Column, Schema, View
 
 from . import database, delimited, frame, rows
-from .cells import Cells, booleans, numbers, text
+from .cells import Cells, booleans, numbers, signs, text
 from .columns import LEFT_OUT, Tally, target_hint, used
 from .dates import days
 from .table import Chunk, Table, empty
@@ -160,7 +160,7 @@ def _decoded(column: Column, cells: Cells, schema: Schema) -> Array:
         return booleans(cells)
     if column.kind == "date":
         return days(cells, schema.options.get("dates", {}).get(column.name, ""))
-    return text(cells)
+    return signs(cells) if "-" in column.levels else text(cells)
 
 
 def _called(source: Source) -> str:

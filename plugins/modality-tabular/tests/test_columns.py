@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from metalearner_modality_tabular import cells
 from metalearner_modality_tabular.columns import Tally, target_hint, used
 from metalearner_modality_tabular.modality import TabularModality
 
@@ -147,3 +148,10 @@ def test_a_column_decides_how_its_dates_are_read(written: list[str], day: float)
     assert first["when"][1] == pytest.approx(day)
     # rows to predict may also write ISO dates
     assert next(modality.decode([{"when": "1970-01-03", "n": 1}], schema))["when"].tolist() == [2.0]
+
+
+def test_a_minus_beside_a_plus_is_a_word_and_elsewhere_a_gap() -> None:
+    signed = column(["+", "-", "-", "+", "-", ""])
+    assert signed.kind == "category" and set(signed.levels) == {"+", "-"} and signed.missing == pytest.approx(1 / 6)
+    assert column(["1.5", "-", "2.5", "3.5"]).kind == "number"
+    assert cells.signs(["+", "-", " - ", "NA"]).tolist() == ["+", "-", "-", ""]

@@ -1,12 +1,14 @@
-"""The encoders as productions: which views each takes, its numbers, and how it is built. No torch until `build`."""
+"""Whole encoders: named points of the grammar, and those that are no point of it. No torch until `build`."""
 
-from .encoder import Encoder
+from metalearner.kinds import Production
+
 from .images import EfficientNetEncoder, MobileNetEncoder, ResNetEncoder
-from .orderless import DeepSetsEncoder, MLPEncoder
+from .mixers import MLPMixerEncoder
+from .orderless import DeepSetsEncoder, FTTransformerEncoder, MLPEncoder
 from .sequences import InceptionTimeEncoder, RecurrentEncoder, ResNet1dEncoder, SequenceTransformerEncoder
-from .tables import FTTransformerEncoder, TabMEncoder
+from .tabm import TabMEncoder
 
-ENCODERS: list[Encoder] = [
+ENCODERS: list[Production] = [
     MLPEncoder(),
     DeepSetsEncoder(),
     TabMEncoder(),
@@ -18,4 +20,5 @@ ENCODERS: list[Encoder] = [
     InceptionTimeEncoder(),
     RecurrentEncoder(),
     SequenceTransformerEncoder(),
+    MLPMixerEncoder(),
 ]

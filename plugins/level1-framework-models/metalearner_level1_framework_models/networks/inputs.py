@@ -19,8 +19,8 @@ ONE_HOT = 8
 class Folded(nn.Module):
     """Bring chosen axes to the front and fold all others into features; missing and padding become 0.
 
-    (B, axes..., C) -> x (B, lead..., features), and mask (B, first lead) or None. The mask comes back only
-    when it speaks of the first lead axis; along any other axis it has done its work once the padding is 0.
+    (B, axes..., C) -> x (B, lead..., features), and mask (B, ragged axis) or None. The mask comes back only
+    when it speaks of a lead axis; along any other axis it has done its work once the padding is 0.
     """
 
     def __init__(self, view: View, lead: Sequence[int] = ()) -> None:
@@ -30,7 +30,7 @@ class Folded(nn.Module):
         self.sizes = tuple(view.axes[i].size for i in lead)
         self.features = math.prod(view.shape[i] for i in rest)
         self.ragged = ragged_axis(view)
-        self.masks_lead = bool(lead) and self.ragged == lead[0]
+        self.masks_lead = self.ragged in lead
         self.rank = len(view.shape)
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:

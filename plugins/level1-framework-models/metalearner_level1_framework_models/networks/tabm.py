@@ -17,7 +17,7 @@ from torch import nn
 from metalearner.records import View
 
 from .inputs import TableInput
-from .layers import ACTIVATIONS, Parametric
+from .layers import ACTIVATIONS, Dropout, Parametric
 
 BASIS = 16  # frequencies or pieces a number is spread over
 WIDEST = 2048  # of all number embeddings together
@@ -107,7 +107,7 @@ class TabM(nn.Module):
             layers.append(EnsembleLinear(self.members, inputs, self.width, spread=i == 0 and self.members > 1))
             activation = ACTIVATIONS[numbers["activation"]]()
             layers.append(Parametric(activation, self.width) if numbers["parametric"] else activation)
-            layers.append(nn.Dropout(numbers["dropout"]))
+            layers.append(Dropout(numbers["dropout"]))
         self.body = nn.Sequential(*layers)
 
     def forward(

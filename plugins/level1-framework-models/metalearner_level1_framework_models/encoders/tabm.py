@@ -1,4 +1,4 @@
-"""Encoders for tables: an axis of columns, categorical codes beside it."""
+"""The encoder of the strongest tabular network: which views it takes, its numbers and how it is built."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class TabMEncoder(Encoder):
 
     name = "tabm"
     tags = ("dense", "ensemble")
+    loose = ("dropout", "frequency")  # the latter says only where training begins
 
     def space(self) -> Mapping[str, Range]:
         """`frequency` is the spread of the periodic embedding's frequencies at the start."""
@@ -44,30 +45,3 @@ class TabMEncoder(Encoder):
         from ..networks.tabm import TabM
 
         return TabM(view, numbers)
-
-
-class FTTransformerEncoder(Encoder):
-    """Every column a token, a Transformer over them."""
-
-    name = "ft-transformer"
-    tags = ("attention",)
-
-    def space(self) -> Mapping[str, Range]:
-        """`width` is that of a token, rounded to a multiple of the heads."""
-        return {
-            "width": Int(16, 192, 32, log=True),
-            "heads": Choice((4, 2, 8)),
-            "blocks": Int(1, 4, 2),
-            "dropout": Float(0.0, 0.5, 0.1),
-        }
-
-    def accepts(self, view: View) -> bool:
-        """Tables of at most 150 columns: attention costs their square."""
-        columns = size(view) + len(view.cardinalities)
-        return is_table(view) and 0 < columns <= 150
-
-    def module(self, numbers: Mapping[str, Any], view: View) -> torch.nn.Module:
-        """The module; every number of the space is given."""
-        from ..networks.ft_transformer import FTTransformer
-
-        return FTTransformer(view, numbers)

@@ -1,0 +1,131 @@
+"""What a network will cost, counted on torch's meta device: nothing is computed, no memory is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ..records import Config, View
+from .build import build
+from .types import Productions
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The size of a network and the work of one row's forward pass."""
+
+    parameters: int
+    multiply_adds: int  # of matrix products and convolutions
+    activations: int  # numbers written on the way, views not counted
+
+
+# Allocations write nothing yet.
+EMPTY = frozenset((torch.ops.aten.empty, torch.ops.aten.empty_like, torch.ops.aten.new_empty, torch.ops.aten.zeros))
+# Functions that give what they take, shape for shape: torch's own account of them on the meta device is slow Python.
+# fmt: off
+ALIKE = frozenset((
+    "relu", "relu_", "relu6", "gelu", "silu", "mish", "selu", "elu", "leaky_relu", "hardswish", "hardsigmoid", "sigmoid", "tanh",
+    "softplus", "exp", "log", "sign", "sqrt", "rsqrt", "square", "softmax", "log_softmax", "dropout", "dropout1d", "dropout2d",
+    "batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "clone", "contiguous",
+))
+PAIRED = frozenset((
+    "add", "sub", "mul", "div", "maximum", "minimum", "__add__", "__radd__", "__iadd__", "__sub__", "__mul__", "__rmul__",
+    "__truediv__",
+))
+# fmt: on
+# Products a step of a recurrent cell has for each of its units.
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
+
+
+def cost(config: Config, views: Mapping[str, View], width: int, productions: Productions) -> Cost:
+    """Build a "net" derivation without memory and push one row through it; `width` numbers come out of its head."""
+    work = _Work()
+    with torch.device("meta"), torch.no_grad():
+        net = build(config, views, width, productions).eval()
+        with _Dispatched(work), _Called(work):
+            net([_row(view) for view in views.values()])
+    return Cost(sum(p.numel() for p in net.parameters()), work.flops // 2, work.written)
+
+
+@dataclass
+class _Work:
+    """Counted so far: floating-point operations of products, and numbers written."""
+
+    flops: int = 0
+    written: int = 0
+
+    def wrote(self, out: torch.Tensor) -> torch.Tensor:
+        """Count a tensor, and hand it on."""
+        self.written += out.numel()
+        return out
+
+
+class _Called(TorchFunctionMode):
+    """Answers the commonest calls from their shapes alone; the others go on to the dispatcher."""
+
+    def __init__(self, work: _Work) -> None:
+        super().__init__()
+        self.work = work
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in ALIKE and args and args[0].is_floating_point():
+            return self.work.wrote(torch.empty_like(args[0]))
+        if name in PAIRED and len(args) == 2 and not kwargs and _like(*args):
+            return self.work.wrote(torch.empty_like(args[0]))
+        if name in GATES and isinstance(args[1], torch.Tensor) and args[1].dim() == 3:
+            return self._recurrent(GATES[name], *args)
+        return func(*args, **(kwargs or {}))
+
+    def _recurrent(self, gates: int, x: torch.Tensor, state: Any, weights: Any, *options: Any) -> Any:
+        """A recurrent cell along its series, in products alone; `options` as torch.gru has them."""
+        _, layers, _, _, both, first = options
+        rows, steps = (x.shape[0], x.shape[1]) if first else (x.shape[1], x.shape[0])
+        self.work.flops += 2 * rows * steps * sum(w.numel() for w in weights if w.dim() == 2)
+        hidden = weights[1].shape[1]
+        wide = hidden * (2 if both else 1)
+        self.work.written += rows * steps * layers * wide * (gates + 1)
+        out = x.new_empty((*x.shape[:2], wide))
+        states = state if isinstance(state, tuple | list) else (state,)
+        return (out, *(torch.empty_like(s) for s in states))
+
+
+class _Dispatched(TorchDispatchMode):
+    """Counts everything that reaches the dispatcher."""
+
+    def __init__(self, work: _Work) -> None:
+        super().__init__()
+        self.work = work
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        if count is not None:
+            self.work.flops += count(*args, **(kwargs or {}), out_val=out)
+        first = out[0] if isinstance(out, tuple | list) and out else out
+        if isinstance(first, torch.Tensor) and not func.is_view and func._overloadpacket not in EMPTY:
+            self.work.wrote(first)
+        return out
+
+
+def _like(a: Any, b: Any) -> bool:
+    """Whether b changes neither the shape nor the type of a."""
+    if not isinstance(a, torch.Tensor) or not a.is_floating_point():
+        return False
+    return isinstance(b, int | float) or (isinstance(b, torch.Tensor) and a.shape == b.shape and a.dtype == b.dtype)
+
+
+def _row(view: View) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """(values, codes, mask) of one row, without content."""
+    ragged = [axis.size for axis in view.axes if axis.ragged]
+    return (
+        torch.empty(1, *view.shape),
+        torch.empty(1, len(view.cardinalities), dtype=torch.int64) if view.cardinalities else None,
+        torch.empty(1, ragged[0], dtype=torch.bool) if ragged else None,
+    )

@@ -1,0 +1,70 @@
+"""Forms of one derivation: unfolded, without numbers, as a shape, as a bag of productions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from ..ranges import Choice, Float, Range
+from ..records import Config, View
+from .types import Productions, Typed, own_numbers, production, rooted
+
+
+def unfold(config: Config, views: Mapping[str, View], productions: Productions) -> Config:
+    """Every name replaced by what it stands for, every number written out: two ways of saying one network become equal."""
+    return _plain(rooted(config, views, productions))
+
+
+def _plain(node: Typed) -> Config:
+    ranges = node.production.space()
+    own = {name: _canonical(value, ranges[name]) for name, value in node.numbers.items()}
+    return Config(node.meant.production, own, slotted((slot, _plain(part)) for slot, part in node.parts))
+
+
+def _canonical(value: object, values: Range) -> object:
+    """The same value as the range would say it: 1 and 1.0 are one number."""
+    if isinstance(values, Float):
+        return float(value)  # type: ignore[arg-type]
+    if isinstance(values, Choice):
+        return next(option for option in values.options if option == value)
+    return value
+
+
+def slotted(parts: Iterable[tuple[str, Config]]) -> dict[str, tuple[Config, ...]]:
+    """Parts with their slots as a Config holds them; slots without any are left out."""
+    slots: dict[str, tuple[Config, ...]] = {}
+    for slot, part in parts:
+        slots[slot] = (*slots.get(slot, ()), part)
+    return slots
+
+
+def identity(config: Config) -> str:
+    """The canonical hash of a derivation without its numbers: who a family is."""
+    return config.skeleton.id
+
+
+def shape(config: Config, productions: Productions) -> str:
+    """The hash of a config without its loose numbers: configs that share it can be trained as one batch."""
+    return _tight(config, productions).id
+
+
+def _tight(config: Config, productions: Productions) -> Config:
+    found = production(config, productions)
+    own = {n: v for n, v in own_numbers(config, productions).items() if n not in found.loose}
+    parts = ((slot, _tight(part, productions)) for slot, children in config.parts.items() for part in children)
+    return Config(config.production, own, slotted(parts))
+
+
+def likeness(a: Config, b: Config) -> float:
+    """How alike two derivations are, 0..1: what their bags of productions and parent-child pairs share (Jaccard)."""
+    first, second = _bag(a), _bag(b)
+    return (first & second).total() / (first | second).total()
+
+
+def _bag(config: Config) -> Counter[tuple[str, ...]]:
+    bag: Counter[tuple[str, ...]] = Counter([(config.production,)])
+    for _, node in config.walk():
+        for children in node.parts.values():
+            bag.update((child.production,) for child in children)
+            bag.update((node.production, child.production) for child in children)
+    return bag

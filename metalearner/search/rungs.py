@@ -1,0 +1,136 @@
+"""Multi-fidelity: every fit begins cheap, the best are gone on with, never begun again.
+
+Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934) with two rungs. Where there are several folds the
+first one is the cheap fit; where there is one, a third of the epochs or rounds. Scores of the cheap rung are compared
+with each other alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import grammar
+from ..kinds import Learner, Metric, Moment, Production, Rung
+from ..records import Config, Proposal, Trial
+
+# Of the cheap fits, one in so many goes on.
+ETA = 3
+# Of one fold, the share of the epochs that is cheap.
+SHARE = 1 / 3
+FULL = 0.999
+# A full fit expected to take fewer seconds than this has no use for a cheap one before it.
+NO_RUNG = 1.0
+# Of the search's time, the last part belongs to those that were begun: a new one could not become full any more.
+ENDGAME = 0.85
+# Skill within which a family's best still counts as one that an ensemble may want.
+NEAR = 0.05
+
+
+@dataclass
+class Rungs:
+    """Which fits are cheap, which are full, and who goes on."""
+
+    folds: int
+    learners: Mapping[str, Learner]
+    productions: Mapping[str, Production]
+    metric: Metric
+    whole: bool = False  # no cheap fits: every trial is a full one
+    promoted: set[str] = field(default_factory=set)  # names of trials gone on with
+    _shapes: dict[str, str] = field(default_factory=dict)
+
+    def opening(self, proposal: Proposal, rung: Rung, seen: Sequence[Trial]) -> Rung:
+        """How far a new proposal is fitted at first."""
+        learner = self.learners[proposal.config.production]
+        seconds = self._seconds(proposal, seen)
+        if self.whole or (seconds is not None and seconds < NO_RUNG):
+            return rung
+        if self.folds > 1:
+            return replace(rung, folds=1)
+        return replace(rung, share=SHARE) if learner.partial(proposal.config) else rung
+
+    def due(self, seen: Sequence[Trial], moment: Moment) -> list[Trial]:
+        """Cheap fits to go on with now, best first, all of one shape; empty when none has earned it."""
+        level = self._cheap(seen)
+        waiting = [t for t in level if t.rung < FULL and t.name not in self.promoted]
+        waiting = [t for t in waiting if rest(t) <= moment.seconds_left]
+        if not waiting:
+            return []
+        ranked = sorted(level, key=lambda t: -self.comparable(t))
+        earned = {t.name for t in ranked[: max(1, len(ranked) // ETA)]} if len(ranked) >= ETA else set()
+        earned |= self._first_of_family(level, seen)
+        if moment.spent >= ENDGAME:
+            earned |= {t.name for t in ranked[: max(1, len(ranked) // 2)]}
+        chosen = [t for t in ranked if t in waiting and t.name in earned]
+        if not chosen:
+            return []
+        return [t for t in chosen if self._shape(t.config) == self._shape(chosen[0].config)]
+
+    def resumed(self, seen: Sequence[Trial]) -> None:
+        """Count as gone on with what an earlier process had already gone on with."""
+        full = {t.config.id for t in seen if t.rung >= FULL or t.outcome != "ok"}
+        self.promoted |= {t.name for t in seen if t.rung < FULL and t.config.id in full}
+
+    def facts_of_shape(self, proposal: Proposal, seen: Sequence[Trial]) -> Mapping[str, Any]:
+        """Facts of the latest fit that had this shape; empty when none was fitted yet."""
+        shape = grammar.shape(proposal.config, self.productions)
+        alike = (t.facts for t in reversed(seen) if t.outcome == "ok" and self._shape(t.config) == shape)
+        return next(alike, {})
+
+    def _shape(self, config: Config) -> str:
+        """Remembered: it is asked for every trial at every step."""
+        if config.id not in self._shapes:
+            self._shapes[config.id] = grammar.shape(config, self.productions)
+        return self._shapes[config.id]
+
+    def comparable(self, trial: Trial) -> float:
+        """Skill on the cheap rung: of the first fold where there are several."""
+        by_fold = trial.facts.get("by_fold") or ()
+        if self.folds > 1 and by_fold and trial.facts.get("baseline") is not None:
+            return self.metric.skill(by_fold[0], trial.facts["baseline"])
+        return trial.skill or 0.0
+
+    def _cheap(self, seen: Sequence[Trial]) -> list[Trial]:
+        """One trial a config as the cheap rung sees it; on one fold, full fits are another matter."""
+        found: dict[str, Trial] = {}
+        for trial in seen:
+            if trial.outcome == "ok" and (self.folds > 1 or trial.rung < FULL):
+                found.setdefault(trial.config.id, trial)
+        return list(found.values())
+
+    def _first_of_family(self, level: Sequence[Trial], seen: Sequence[Trial]) -> set[str]:
+        """The best of each family that has no full fit yet, if it is near the best of all: ensembles live on variety."""
+        full = {t.proposal.family for t in seen if t.outcome == "ok" and t.rung >= FULL}
+        best = max((self.comparable(t) for t in level), default=0.0)
+        leaders: dict[str, Trial] = {}
+        for t in level:
+            family = t.proposal.family
+            if family not in full and (family not in leaders or self.comparable(t) > self.comparable(leaders[family])):
+                leaders[family] = t
+        return {t.name for t in leaders.values() if self.comparable(t) >= best - NEAR}
+
+    def _seconds(self, proposal: Proposal, seen: Sequence[Trial]) -> float | None:
+        """What a full fit of this production has taken so far; None when it was never seen."""
+        alike = [t for t in seen if t.outcome == "ok" and _kind(t.config) == _kind(proposal.config)]
+        return max((t.cost / max(t.rung, 1e-3) for t in alike[-8:]), default=None)
+
+
+def rest(trial: Trial) -> float:
+    """Seconds that the rest of a cheap fit is expected to take."""
+    return trial.seconds * (1 - trial.rung) / max(trial.rung, 1e-3)
+
+
+def best_of_each(trials: Sequence[Trial]) -> list[Trial]:
+    """One trial a config: its furthest."""
+    furthest: dict[str, Trial] = {}
+    for trial in trials:
+        known = furthest.get(trial.config.id)
+        if known is None or trial.rung >= known.rung:
+            furthest[trial.config.id] = trial
+    return list(furthest.values())
+
+
+def _kind(config: Config) -> str:
+    """What takes about as long: the learner, and for networks the skeleton."""
+    return grammar.identity(config)

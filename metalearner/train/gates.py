@@ -1,0 +1,147 @@
+"""Cheap looks at a network before any training: its size and speed, one step forward and back, zero-cost scores."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import RunError
+from ..kinds import Loss
+from .zero_cost import Input, zero_cost
+
+# Rows of the step; single rows that are timed; numbers kept per weight in training: itself, gradient, Adam's two.
+ROWS, TIMED, KEPT = 16, 5, 4
+
+
+class Pruned(RunError):
+    """A config that is not worth a fit, and the reason."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network may cost; None where there is no limit."""
+
+    parameters: int | None = None
+    megabytes: float | None = None  # of memory, training on one batch
+    milliseconds: float | None = None  # for one row alone
+
+    def check(self, facts: dict[str, Any]) -> None:
+        """Raise Pruned where a fact is beyond its limit; facts that are not there yet are passed over."""
+        for fact, most, unit in (
+            ("parameters", self.parameters, "parameters"),
+            ("megabytes", self.megabytes, "MB of memory for training"),
+            ("ms_row", self.milliseconds, "ms for a single row"),
+        ):
+            if most is not None and facts.get(fact, 0) > most:
+                raise Pruned(f"The network takes {facts[fact]:,.4g} {unit}.", f"At most {most:,.4g} are allowed.",
+                             "Try a smaller one, or raise the limit.")  # fmt: skip
+
+
+def gate(net: nn.Module, inputs: list[Input], target: torch.Tensor, loss: Loss, limits: Limits) -> dict[str, Any]:
+    """The facts of a network, or Pruned. Nothing of the net, of gradients or of the random state is changed.
+
+    `inputs` and `target` are one training batch as the loop would take it; only its first rows are run. Facts: parameters,
+    multiply_adds (of one row), megabytes (weights, gradients, optimiser and activations for the whole batch), ms_row
+    (median of single rows), zero_cost (by name).
+    """
+    facts: dict[str, Any] = {"parameters": sum(p.numel() for p in net.parameters())}
+    limits.check(facts)
+    with untouched(net):
+        few = [_rows(one, ROWS) for one in inputs]
+        net.train()
+        raw, held = _forward(net, few)
+        value = loss(raw.flatten(0, 1), target[:ROWS].repeat_interleave(raw.shape[1])).mean()
+        share = len(target) / len(raw)
+        facts["megabytes"] = round((4 * KEPT * facts["parameters"] + held * share) / 1e6, 3)
+        limits.check(facts)
+        _finite(raw, value)
+        scores = zero_cost(net, few, raw, value)
+        if scores["grad_norm"] is None:
+            raise Pruned("The first gradient is not finite.", "A network must be able to take a step.", "")
+        net.eval()
+        one = [_rows(view, 1) for view in inputs]
+        facts["ms_row"] = _milliseconds(net, one)
+        limits.check(facts)
+        facts["multiply_adds"] = multiply_adds(net, one)
+    return {**facts, "zero_cost": scores}
+
+
+@contextmanager
+def untouched(net: nn.Module) -> Iterator[None]:
+    """Put buffers (batch norm's statistics), modes and the random state back at the end."""
+    buffers = [(b, b.detach().clone()) for b in net.buffers()]
+    modes = [(m, m.training) for m in net.modules()]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+            for module, mode in modes:
+                module.training = mode
+
+
+def multiply_adds(net: nn.Module, inputs: list[Input]) -> int:
+    """Multiplications with an addition in one forward pass: matrix products, convolutions, attention."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mkldnn_rnn_layer: _recurrent})
+    with torch.no_grad(), counter:
+        net(inputs)
+    return counter.get_total_flops() // 2
+
+
+def _recurrent(series: torch.Size, within: torch.Size, across: torch.Size, *_: Any, **__: Any) -> int:
+    """Operations of an LSTM layer as the CPU runs it: series (T, B, in), weights (4H, in) and (4H, H)."""
+    return 2 * series[0] * series[1] * (math.prod(within) + math.prod(across))
+
+
+def _forward(net: nn.Module, inputs: list[Input]) -> tuple[torch.Tensor, int]:
+    """Head outputs (B, members, width), and the bytes kept for the way back beside the weights."""
+    weights = {p.untyped_storage().data_ptr() for p in net.parameters()}
+    held: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        return net(inputs), sum(held.values())
+
+
+def _rows(one: Input, count: int) -> Input:
+    """The first rows of a view, its values ready to be differentiated by."""
+    values, codes, mask = one
+    return (
+        values[:count].detach().clone().requires_grad_(),
+        None if codes is None else codes[:count],
+        None if mask is None else mask[:count],
+    )
+
+
+def _finite(raw: torch.Tensor, value: torch.Tensor) -> None:
+    strange = int((~torch.isfinite(raw)).sum())
+    if strange or not torch.isfinite(value):
+        raise Pruned(f"{strange} of {raw.numel()} first outputs are not finite, the loss is {value.item()}.",
+                     "A network must start from numbers.", "")  # fmt: skip
+
+
+def _milliseconds(net: nn.Module, one: list[Input]) -> float:
+    """Median time of a single row, in ms."""
+    took = []
+    with torch.inference_mode():
+        for _ in range(TIMED + 1):
+            start = time.perf_counter()
+            net(one)
+            took.append(1e3 * (time.perf_counter() - start))
+    return round(sorted(took[1:])[TIMED // 2], 4)

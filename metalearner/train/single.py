@@ -1,0 +1,73 @@
+"""One network trained alone, by a torch optimiser: for large ones and for those that cannot be stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch.func import functional_call
+
+from ..grammar.build import Net
+from ..kinds import Optimiser
+from .bank import LONGEST, Bank, Recipe
+from .samples import Input
+from .weights import State, kept_buffers
+
+
+class Single(Bank):
+    """A bank of one. The network's own parameters and buffers are the rows of the state, not copies."""
+
+    def __init__(self, net: Net, recipe: Recipe, optimiser: Optimiser) -> None:
+        super().__init__([net], [recipe])
+        self.net = net
+        weights = self.layout.row(net).unsqueeze(0)
+        for parameter, part in zip(net.parameters(), self.layout.split(weights).values()):
+            parameter.data = part[0]
+        self.state = State(weights, {name: b.unsqueeze(0) for name, b in kept_buffers(net).items()})
+        self.trained = [p for p in net.parameters() if p.requires_grad]
+        self.optimiser = optimiser.build(self.trained, recipe["lr"], recipe["weight_decay"])
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+
+    def forward(self, inputs: list[Input]) -> torch.Tensor:
+        """(1, B, members, width)."""
+        if not self.net.training:  # `train` walks the whole tree: once an epoch is enough
+            self.net.train()
+        return self.net(_only(inputs)).unsqueeze(0)
+
+    def outputs(self, inputs: list[Input], state: State) -> torch.Tensor:
+        """(1, B, members, width)."""
+        self.net.eval()
+        with torch.inference_mode():
+            if state is self.state:
+                return self.net(_only(inputs)).unsqueeze(0)
+            return functional_call(self.net, state.by_name(0, self.layout), (_only(inputs),)).unsqueeze(0)
+
+    def descend(self, losses: torch.Tensor, factor: Sequence[float]) -> None:
+        """One step of the torch optimiser."""
+        for group, rate in zip(self.optimiser.param_groups, self.rates):
+            group["lr"] = rate * factor[0]
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.trained, LONGEST * self.members)
+        self.optimiser.step()
+
+    def optimiser_state(self, row: int) -> dict[str, torch.Tensor]:
+        """As torch keeps it."""
+        return {
+            f"{i}/{name}": torch.as_tensor(value)
+            for i, kept in self.optimiser.state_dict()["state"].items()
+            for name, value in kept.items()
+            if value is not None
+        }
+
+    def restore_optimiser(self, row: int, state: Mapping[str, torch.Tensor]) -> None:
+        """As torch takes it."""
+        found: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in state.items():
+            index, name = key.split("/")
+            found.setdefault(int(index), {})[name] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": found})
+
+
+def _only(inputs: list[Input]) -> list[Input]:
+    return [tuple(None if t is None else t[0] for t in view) for view in inputs]  # type: ignore[misc]

@@ -1,0 +1,228 @@
+"""The searcher of a run: a portfolio first, then whichever arm promises most for its seconds, always a tenth by chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from metalearner import grammar
+from metalearner.kinds import Family, Moment, Proposer, Scope, Searcher
+from metalearner.records import Config, Proposal, Trial
+
+from .bayes import STARTUP, Studies, Study, siblings
+from .chance import allowed, anywhere
+from .gain import Arm, Ledger, Outlook, outlooks
+from .history import INVENTED, Entry, History, arm_of
+from .population import Population
+from .steps import near
+
+# Proposals of the portfolio that come first, and how many of them may be of one family.
+OPENING, OPENING_EACH = 8, 2
+# Members of the portfolio that are looked at for one.
+PORTFOLIO = 24
+# The share that is drawn uniformly over families, numbers and derivations, so that nothing is ruled out.
+UNIFORM = 0.1
+# What is drawn by chance may be expected to take at most this share of what is left.
+UNIFORM_SHARE = 0.25
+# In a family: the share of small steps from its best config beside its TPE, which with few configs knows little.
+NEAR, NEAR_FIRST, FEW = 0.35, 0.8, 20
+# Tries in one arm until the next one is asked.
+TRIES = 8
+# The level of automation of what was invented.
+LEVEL = 3
+# A family that failed so often without a model has nothing more to say.
+HOPELESS = 3
+
+
+class Evolution(Searcher):
+    """Regularised evolution over skeletons, TPE over numbers, and a budget in seconds to share between them."""
+
+    name = "evolution"
+
+    def begin(self, scope: Scope) -> Proposer:
+        """A proposer for one run."""
+        return Engine(scope)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A proposal on its way: what, by which arm, in which words."""
+
+    config: Config
+    family: str
+    arm: str
+    reason: str
+    seconds: float | None = None
+
+
+class Engine(Proposer):
+    """Reads the trials shown, ranks the arms, asks the best one for a config."""
+
+    name = "evolution"
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.history = scope, History(scope)
+        self.studies = Studies(self.history)
+        self.population = Population(scope, self.history, self.studies)
+        self.ledger = Ledger(self.history, scope.prior.odds)
+        self.expected: dict[str, float] = {}  # seconds of a config by family, from the portfolio
+
+    def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
+        """At most n proposals that were not made before, each with the numbers it was decided by."""
+        self.history.learn(seen)
+        found: list[Proposal] = []
+        while len(found) < n:
+            draft = self._draft(seen, moment)
+            if draft is None:
+                break
+            seconds = draft.seconds if draft.seconds is not None else self.expected.get(draft.family)
+            odds = self.scope.prior.odds.get(draft.family)
+            found.append(Proposal(draft.config, draft.family, draft.arm, draft.reason, odds, seconds))
+            self.history.expect(found[-1])
+        return found
+
+    def siblings(self, proposal: Proposal, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
+        """The same shape with other loose numbers: by the study of its skeleton, or near the proposal."""
+        self.history.learn(seen)
+        family = self.scope.families.get(proposal.family)
+        skeleton = family.presets[0] if family else proposal.config.skeleton
+        name = proposal.family if family else grammar.identity(proposal.config)
+        entries = [e for e in self.history.of([arm_of(proposal.family)]) if e.family == proposal.family]
+        return siblings(proposal, n, self.studies.of(name, skeleton, entries), self.history)
+
+    def _draft(self, seen: Sequence[Trial], moment: Moment) -> _Draft | None:
+        """The next proposal: opening, chance's share, then arms from the most promising on."""
+        families = allowed(self.scope.families, moment)
+        portfolio = self._portfolio(seen, moment, families)
+        if self.history.count("portfolio") < OPENING:
+            opening = self._opening(portfolio)
+            if opening is not None:
+                return opening
+        arms = self._arms(families, moment)
+        ranked = outlooks(arms, self.history.noise, moment.spent, self._typical(arms))
+        if self.history.count("uniform") < UNIFORM * len(self.history.asked):
+            draft = self._uniform(ranked, families, moment)
+            if draft is not None:
+                return draft
+        for outlook in ranked:
+            draft = self._from(outlook, families, portfolio)
+            if draft is not None:
+                return draft
+        return self._uniform(ranked, families, moment)
+
+    # -- the opening ---------------------------------------------------------------------------------
+
+    def _portfolio(self, seen: Sequence[Trial], moment: Moment, families: Mapping[str, Family]) -> list[Proposal]:
+        """What did well on similar data, best first, that is new and allowed."""
+        asked = self.scope.portfolio.ask(PORTFOLIO, seen, moment)
+        for p in asked:
+            if p.expected_seconds is not None:
+                self.expected.setdefault(p.family, p.expected_seconds)
+        return [p for p in asked if p.family in families and self.history.fresh(p.config)]
+
+    def _opening(self, portfolio: Sequence[Proposal]) -> _Draft | None:
+        """The portfolio's next, unless its family had its turns. What a run begins by itself is not proposed again."""
+        begun = {self.history.key(f.presets[0]) for f in self.scope.families.values() if "quick" in f.tags}
+        turns: dict[str, int] = {}
+        for proposal in [*(e.trials[0].proposal for e in self.history.entries.values()), *self.history.open.values()]:
+            turns[proposal.family] = turns.get(proposal.family, 0) + 1
+        for p in portfolio:
+            if turns.get(p.family, 0) < OPENING_EACH and self.history.key(p.config) not in begun:
+                return _Draft(p.config, p.family, "portfolio", p.reason, p.expected_seconds)
+        return None
+
+    # -- arms ----------------------------------------------------------------------------------------
+
+    def _arms(self, families: Mapping[str, Family], moment: Moment) -> list[Arm]:
+        """The arms that may be tried now and can be expected to finish something."""
+        arms = [self._arm(name, self.expected.get(name)) for name in sorted(families)]
+        if self.population.possible and (moment.levels is None or LEVEL in moment.levels):
+            nets = [
+                a.seconds for a in arms if families[a.name].presets[0].production == "net" and a.seconds is not None
+            ]
+            base = max((i.skill for i in self.population.individuals()), default=None)
+            # Its next one is a child of any network, of the catalogue too, and costs about as much.
+            arms.append(replace(self._arm(INVENTED, max(nets, default=None)), base=base))
+        able = [a for a in arms if a.best is not None or len(self.history.of([a.name])) < HOPELESS]
+        return [a for a in able if (a.first_seconds or 0.0) <= moment.seconds_left]
+
+    def _arm(self, name: str, expected: float | None) -> Arm:
+        under_way = sum(arm_of(p.family) == name for p in self.history.open.values())
+        return self.ledger.arm(name, self.history.of([name]), under_way, expected)
+
+    def _typical(self, arms: Sequence[Arm]) -> float:
+        """Seconds of a config of an arm that was never timed: the median of the others."""
+        known = [a.seconds for a in arms if a.seconds is not None]
+        return float(np.median(known)) if known else 1.0
+
+    def _from(self, outlook: Outlook, families: Mapping[str, Family], portfolio: Sequence[Proposal]) -> _Draft | None:
+        """A new config of an arm; None when it has none to give."""
+        if outlook.arm.name == INVENTED:
+            return self._invented(outlook)
+        return self._of_family(outlook, families[outlook.arm.name], portfolio)
+
+    def _invented(self, outlook: Outlook) -> _Draft | None:
+        rng = self.history.generator()
+        for _ in range(TRIES):
+            child = self.population.child(rng)
+            if child is not None:
+                return _Draft(child.config, child.family, child.arm, f"{child.origin}; {outlook.reason}",
+                              child.seconds or outlook.seconds)  # fmt: skip
+        return None
+
+    def _of_family(self, outlook: Outlook, family: Family, portfolio: Sequence[Proposal]) -> _Draft | None:
+        """What the portfolio still has of it while little is known; then its TPE, and mutations of its best."""
+        entries = self.history.of([family.name])
+        known = [p for p in portfolio if p.family == family.name]
+        if known and len(entries) < STARTUP:
+            return _Draft(known[0].config, family.name, "portfolio", f"{known[0].reason}; {outlook.reason}",
+                          outlook.seconds)  # fmt: skip
+        study = self.studies.of(family.name, family.presets[0], entries)
+        rng = self.history.generator()
+        close = rng.random() < (NEAR_FIRST if len(study) < FEW else NEAR)
+        for i in range(TRIES):  # what has nothing new any more gives way to the other
+            by_steps = close == (i < TRIES // 2)
+            config, arm, words = self._near(family, entries, rng) if by_steps else self._by_study(family, study)
+            if config is not None and self.history.fresh(config):
+                return _Draft(config, family.name, arm, f"{words}; {outlook.reason}", outlook.seconds)
+        return None
+
+    def _by_study(self, family: Family, study: Study) -> tuple[Config | None, str, str]:
+        drawn = study.draw()
+        config = None if drawn is None else grammar.with_numbers(family.presets[0], drawn)
+        return config, "tpe", f"TPE on {len(study)} configs"
+
+    def _near(
+        self, family: Family, entries: Sequence[Entry], rng: np.random.Generator
+    ) -> tuple[Config | None, str, str]:
+        """A small step from a family's best numbers, or from its default ones."""
+        skills = [(s, e) for e in entries if (s := self.history.skill(e)) is not None]
+        skill, best = max(skills, key=lambda pair: pair[0], default=(math.nan, None))
+        parent = best.config if best else family.presets[0]
+        config = near(parent, self.scope.productions, rng)
+        words = f"near #{best.first} (skill {skill:.2f})" if best else "near the default"
+        return config, "evolution", words
+
+    # -- chance --------------------------------------------------------------------------------------
+
+    def _uniform(self, ranked: Sequence[Outlook], families: Mapping[str, Family], moment: Moment) -> _Draft | None:
+        """Any arm, any numbers, any derivation; not what would take too much of what is left."""
+        affordable = [o for o in ranked if o.seconds <= UNIFORM_SHARE * moment.seconds_left]
+        rng = self.history.generator()
+        for _ in range(TRIES if affordable else 0):
+            outlook = affordable[int(rng.integers(len(affordable)))]
+            if outlook.arm.name == INVENTED:
+                child = self.population.anew(rng)
+                if child is not None:
+                    reason = f"derived by chance, one of {len(affordable)} arms"
+                    return _Draft(child.config, child.family, "uniform", reason, child.seconds or outlook.seconds)
+                continue
+            family = families[outlook.arm.name]
+            config = anywhere(family, self.scope.productions, rng)
+            if self.history.fresh(config):
+                reason = f"numbers by chance, one of {len(affordable)} arms"
+                return _Draft(config, family.name, "uniform", reason, outlook.seconds)
+        return None

@@ -1,0 +1,174 @@
+"""The engine on a made-up task: better than chance for the same seconds, nothing sunk into what is cheap and stuck."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from metalearner_level3_nas import register_searchers
+from metalearner_level3_nas.gain import Arm, outlooks
+from metalearner_level3_nas.population import difference
+
+from metalearner import grammar
+from metalearner.kinds import Moment
+from metalearner.records import Config, Trial
+
+SEARCHERS = {s.name: s for s in register_searchers()}
+SEEDS = range(12)
+SECONDS = 60.0
+MOMENT = Moment(30.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def runs(land):
+    """For each searcher the trials of twelve runs of the same seconds, where inventing pays."""
+    made_up = land.Landscape()
+    return {
+        name: [made_up.run(SEARCHERS[name].begin(land.scope(seed)), SECONDS, seed) for seed in SEEDS]
+        for name in ("evolution", "random", "tpe")
+    }
+
+
+def interval(differences):
+    """95 % of the paired difference's mean, by Student's t with 11 degrees of freedom."""
+    half = 2.201 * np.std(differences, ddof=1) / np.sqrt(len(differences))
+    return np.mean(differences) - half, np.mean(differences) + half
+
+
+@pytest.mark.parametrize("other", ["random", "tpe"])
+def test_evolution_beats_plain_searchers_for_the_same_seconds(land, runs, other):
+    found = {name: [land.Landscape().chosen(trials) for trials in runs[name]] for name in ("evolution", other)}
+    low, _ = interval(np.array(found["evolution"]) - found[other])
+    assert low > 0.0
+
+
+def test_evolution_is_no_worse_than_chance_where_inventing_does_not_pay(land):
+    flat = land.Landscape(invention=0.0)
+    found = {
+        name: np.array([flat.chosen(flat.run(SEARCHERS[name].begin(land.scope(s)), SECONDS, s)) for s in SEEDS])
+        for name in ("evolution", "random")
+    }
+    _, high = interval(found["evolution"] - found["random"])
+    assert high > 0.0
+    assert found["evolution"].mean() > found["random"].mean() - flat.noise / 2
+
+
+def test_what_is_cheap_and_stuck_does_not_get_the_budget(runs):
+    for trials in runs["evolution"]:
+        linear = [t for t in trials if t.proposal.family == "linear" and t.rung < 1]
+        cheap = [t for t in trials if t.proposal.family in ("linear", "trees")]
+        assert len(linear) < 0.2 * len(trials)
+        assert sum(t.seconds for t in cheap) < 0.4 * SECONDS
+
+
+def test_every_family_has_a_full_look_and_a_tenth_is_chance(land, runs):
+    for trials in runs["evolution"]:
+        assert {t.proposal.family for t in trials} >= set(land.FAMILIES)
+        proposals = list({t.config.id: t.proposal for t in trials}.values())
+        share = np.mean([p.arm == "uniform" for p in proposals])
+        assert 0.08 <= share <= 0.2
+        opening = [p.family for p in proposals[:7]]
+        assert max(opening.count(f) for f in opening) <= 2
+
+
+def test_what_is_invented_has_a_name_of_its_own_and_its_parents_in_the_reason(land, runs):
+    proposals = [t.proposal for trials in runs["evolution"] for t in trials]
+    invented = [p for p in proposals if p.family.startswith("invented-")]
+    assert invented
+    catalogue = {grammar.identity(f.presets[0]) for f in land.FAMILIES.values()}
+    for p in invented:
+        identity = grammar.identity(p.config)
+        assert p.family == f"invented-{identity[:4]}"
+        assert identity not in catalogue
+        assert p.expected_seconds is not None
+    assert any(p.reason.startswith("child of #") for p in invented)
+    assert any(" crossed with #" in p.reason for p in invented)
+
+
+def test_a_network_that_a_gate_refused_is_not_proposed_again_nor_anything_larger(land):
+    made_up, proposer = land.Landscape(), SEARCHERS["evolution"].begin(land.scope(3))
+    trials: list[Trial] = []
+    size = {}
+    for number in range(120):
+        proposal = proposer.ask(1, trials, MOMENT)[0]
+        trial = made_up.fit(number, proposal, 3, 0)
+        blocks = (
+            len(proposal.config.parts["encoder"][0].parts.get("block", ())) if "encoder" in proposal.config.parts else 0
+        )
+        size[number] = blocks
+        if blocks > 2:
+            trial = replace(trial, outcome="pruned", skill=None, score=None, facts={}, error="too many parameters")
+        trials.append(trial)
+    pruned = [t for t in trials if t.outcome == "pruned"]
+    assert pruned
+    skeletons = [grammar.identity(t.config) for t in pruned]
+    assert len(set(skeletons)) == len(skeletons)
+    assert len(pruned) < 15
+
+
+def test_a_family_that_always_fails_is_given_up(land):
+    made_up, proposer = land.Landscape(), SEARCHERS["evolution"].begin(land.scope(1))
+    trials: list[Trial] = []
+    for number in range(60):
+        proposal = proposer.ask(1, trials, MOMENT)[0]
+        trial = made_up.fit(number, proposal, 3, 0)
+        if proposal.family == "trees":
+            trial = replace(trial, outcome="crash", skill=None, score=None, facts={}, error="no such library")
+        trials.append(trial)
+    assert sum(t.proposal.family == "trees" for t in trials) <= 4
+
+
+def test_what_cannot_finish_in_time_is_not_begun(land):
+    made_up, proposer = land.Landscape(), SEARCHERS["evolution"].begin(land.scope(2))
+    trials = made_up.run(proposer, 40.0, 2)
+    for p in proposer.ask(6, trials, Moment(0.1, 0.99)):
+        assert p.family == "linear"
+
+
+# -- the choice of an arm, in numbers --------------------------------------------------------------
+
+
+def first(*arms, noise=0.002, spent=0.0):
+    return outlooks(arms, noise, spent)[0].arm.name
+
+
+def test_equal_prospects_go_to_the_cheaper_arm_until_cost_no_longer_matters():
+    cheap = Arm("cheap", 0.80, 5, since=3, seconds=0.5)
+    dear = Arm("dear", 0.81, 5, since=3, seconds=5.0)
+    assert first(cheap, dear) == "cheap"
+    assert first(cheap, dear, spent=1.0) == "dear"
+
+
+def test_an_arm_that_stopped_improving_yields_even_if_it_is_cheap():
+    stuck = Arm("stuck", 0.85, 40, since=30, seconds=0.1)
+    alive = Arm("alive", 0.84, 4, since=1, steps=(0.01,), seconds=2.0)
+    assert first(stuck, alive) == "alive"
+
+
+def test_a_family_as_good_as_the_best_counts_and_one_far_behind_does_not():
+    best, beside, behind = (Arm(n, b, 6, since=4, seconds=1.0) for n, b in [("a", 0.90), ("b", 0.897), ("c", 0.70)])
+    gains = {o.arm.name: o.gain for o in outlooks([best, beside, behind], 0.005, 0.0)}
+    assert gains["b"] > 0.5 * gains["a"]
+    assert gains["c"] < 0.05 * gains["a"]
+
+
+def test_what_is_under_way_makes_the_next_of_its_kind_less_urgent():
+    busy, free = (Arm(n, 0.8, 5, since=1, seconds=1.0, open=o) for n, o in [("busy", 2), ("free", 0)])
+    assert first(busy, free) == "free"
+
+
+def test_odds_decide_between_what_nobody_tried():
+    known = Arm("known", 0.8, 5, since=5, seconds=1.0)
+    likely, unlikely = Arm("likely", odds=2.0, seconds=1.0), Arm("unlikely", odds=0.2, seconds=1.0)
+    order = [o.arm.name for o in outlooks([known, unlikely, likely], 0.002, 0.0)]
+    assert order.index("likely") < order.index("unlikely")
+
+
+def test_the_difference_of_two_networks_in_words():
+    before = Config("net", {}, {"encoder": (Config("tower", {}, {"block": (Config("conv"), Config("conv"))}),)})
+    after = Config("net", {}, {"encoder": (Config("tower", {}, {"block": (Config("conv"), Config("spectral"))}),)})
+    fewer = Config("net", {}, {"encoder": (Config("tower", {}, {"block": (Config("conv"),)}),)})
+    assert difference(before, after) == "conv -> spectral"
+    assert difference(before, fewer) == "tower with 2 -> 1 block"
+    assert difference(before, before) == ""

@@ -1,0 +1,104 @@
+"""Augmentation changes rows as their axes allow, the same way for the same seed, and leaves at 0 what it gets."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from metalearner import testing
+from metalearner.records import Axis, View
+from metalearner.train.augment import augment, mixup
+
+VIEWS = {
+    "image": View((Axis("space", 12), Axis("space", 16)), 3),
+    "video": View((Axis("time", 5), Axis("space", 8), Axis("space", 8)), 1),
+    "series": View((Axis("time", 40),), 2),
+    "ragged series": View((Axis("time", 40, True),), 2),
+    "channels by time": View((Axis("set", 3), Axis("time", 40)), 1),
+    "tokens": View((Axis("tokens", 20, True),), 4),
+    "set": View((Axis("set", 20, True),), 4),
+    "whole set": View((Axis("set", 20),), 4),
+}
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_row_is_changed_and_keeps_its_form(name):
+    view = VIEWS[name]
+    given = [testing.random_inputs(view, 32)]
+    before = given[0][0].clone()
+    (values, codes, mask), *_ = augment(given, {"x": view}, 0.8, seeded())
+    assert values.shape == before.shape and codes is None
+    assert torch.equal(given[0][0], before), "the batch itself was changed"
+    assert torch.isfinite(values).all() and not torch.equal(values, before)
+    again = augment(given, {"x": view}, 0.8, seeded())[0][0]
+    assert torch.equal(values, again) and not torch.equal(values, augment(given, {"x": view}, 0.8, seeded(1))[0][0])
+    if mask is not None:
+        lengths = mask.sum(1)
+        assert (lengths >= 1).all() and (lengths <= given[0][2].sum(1)).all()
+        assert torch.equal(mask, torch.arange(mask.shape[1]) < lengths[:, None]), "padding must stay behind the data"
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_strength_zero_leaves_everything(name):
+    given = [testing.random_inputs(VIEWS[name], 8)]
+    assert augment(given, {"x": VIEWS[name]}, 0.0, seeded()) is given
+    strength = torch.tensor([0.0, 0.5] * 4)
+    values = augment(given, {"x": VIEWS[name]}, strength, seeded())[0][0]
+    assert torch.allclose(values[::2], given[0][0][::2], atol=1e-5) and not torch.allclose(
+        values[1::2], given[0][0][1::2]
+    )
+
+
+def test_a_table_is_left_alone():
+    view = View((Axis("columns", 5),), 1, (3,))
+    given = [testing.random_inputs(view, 8)]
+    values, codes, _ = augment(given, {"x": view}, 1.0, seeded())[0]
+    assert torch.equal(values.nan_to_num(), given[0][0].nan_to_num()) and torch.equal(codes, given[0][1])
+
+
+def test_images_move_at_most_an_eighth_and_are_mirrored_only_when_asked():
+    view = VIEWS["image"]
+    ramp = torch.arange(16.0).expand(64, 12, 16).unsqueeze(-1).expand(64, 12, 16, 3).contiguous()
+
+    def rising(flip):
+        values = augment([(ramp, None, None)], {"x": view}, 0.5, seeded(), flip)[0][0][..., 0]
+        steps = values.diff(dim=2)
+        return steps.median(dim=2).values.median(dim=1).values > 0
+
+    assert rising(False).all()
+    assert 0.3 < rising(True).float().mean() < 0.7
+
+
+def test_ragged_series_keep_their_padding():
+    view = VIEWS["ragged series"]
+    values, _, mask = testing.random_inputs(view, 16)
+    values[~mask] = float("nan")
+    found = augment([(values, None, mask)], {"x": view}, 1.0, seeded())[0][0]
+    assert torch.isfinite(found[mask]).all() and torch.isnan(found[~mask]).all()
+
+
+def test_mixup_averages_rows_and_says_with_which():
+    values = torch.arange(64.0)[:, None, None].expand(64, 5, 1).clone()
+    values[3, 2] = float("nan")
+    codes = torch.arange(64)[:, None]
+    mixed, partner, weight = mixup([(values, codes, None)], torch.zeros(64), 0.4, seeded())
+    assert (weight >= 0.5).all() and (weight <= 1).all() and sorted(partner.tolist()) == list(range(64))
+    expected = weight * torch.arange(64.0) + (1 - weight) * partner
+    assert torch.allclose(mixed[0][0][:, 0, 0], expected) and torch.equal(mixed[0][1], codes)
+    assert torch.isnan(mixed[0][0]).sum() == 1, "what is missing stays missing, and does not spread"
+
+
+def test_mixup_of_strength_zero_is_the_batch():
+    given = [testing.random_inputs(VIEWS["series"], 8)]
+    mixed, _, weight = mixup(given, torch.zeros(8), 0.0, seeded())
+    assert torch.equal(mixed[0][0], given[0][0]) and (weight == 1).all()
+
+
+def test_a_stronger_mixup_mixes_more():
+    given = [testing.random_inputs(VIEWS["series"], 256)]
+    means = [float(mixup(given, torch.zeros(256), s, seeded())[2].mean()) for s in (0.1, 0.4, 1.0)]
+    assert means == sorted(means, reverse=True) and means[2] == pytest.approx(0.75, abs=0.02)

@@ -1,0 +1,128 @@
+"""Selection: what is chosen, how honestly it is judged, what it must not take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from metalearner.errors import RunError
+from metalearner.kinds import Aim
+from metalearner.outputs import Classification, Regression
+from metalearner.records import Config, Proposal, Trial
+from metalearner.train.ensemble import CANDIDATES, MEMBERS, OF_A_FAMILY, candidates, greedy, select
+
+
+class Given:
+    """Trials whose out-of-fold predictions are made up, on disk as a run leaves them."""
+
+    def __init__(self, folder, registry, target, metric="accuracy"):
+        self.folder, self.target = folder, target
+        output = Regression() if metric == "r2" else Classification()
+        self.aim = Aim(output, output.fit(target), registry.metrics[metric], registry)
+        self.dataset = SimpleNamespace(target=target)
+        self.trials = []
+
+    def add(self, prediction, family="plain", rung=1.0, rows=None):
+        number = len(self.trials)
+        rows = np.arange(len(self.target)) if rows is None else rows
+        place = self.folder / f"{number:05d}"
+        place.mkdir()
+        np.save(place / "rows.npy", rows)
+        np.save(place / "prediction.npy", prediction)
+        score = self.aim.metric.score(self.target[rows], prediction, self.aim.state)
+        proposal = Proposal(Config("net"), family, "test")
+        self.trials.append(Trial(number, proposal, "ok", 0, rung, score, score, 1.0 + number, 1.0))
+
+    def select(self):
+        return select(self.trials, self.folder, self.dataset, self.aim)
+
+
+def guess(rng, target, noise, classes=2):
+    """Probabilities that lean to the truth."""
+    logits = np.eye(classes)[target] + rng.normal(0, noise, (len(target), classes))
+    return np.exp(2 * logits) / np.exp(2 * logits).sum(1, keepdims=True)
+
+
+@pytest.fixture
+def given(tmp_path, registry):
+    return Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, 300))
+
+
+def test_independent_errors_are_averaged(given):
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        given.add(guess(rng, given.target, 1.0))
+    selection = given.select()
+    assert selection.score > max(t.score for t in given.trials) + 0.02
+    assert 1 < len(selection.weights) <= MEMBERS and sum(selection.weights.values()) == pytest.approx(1)
+    assert np.allclose(selection.prediction.sum(1), 1) and np.isfinite(selection.prediction).all()
+
+
+def test_one_that_is_far_better_stands_alone(given):
+    rng = np.random.default_rng(1)
+    given.add(guess(rng, given.target, 0.1))
+    for _ in range(5):
+        given.add(guess(rng, given.target, 20.0))
+    assert given.select().weights["00000"] > 0.9
+
+
+def test_the_best_of_many_guesses_is_not_believed(given):
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        given.add(rng.dirichlet([1, 1], len(given.target)))
+    luckiest = max(t.score for t in given.trials)
+    assert luckiest > 0.55
+    assert given.select().score < luckiest - 0.03, "rows that chose must not judge"
+
+
+def test_only_full_trials_on_the_same_rows_enter(given):
+    rng = np.random.default_rng(1)
+    half = np.arange(150)
+    given.add(guess(rng, given.target, 0.1), rung=0.3)
+    given.add(guess(rng, given.target[half], 0.1), rung=0.2, rows=half)
+    with pytest.raises(RunError, match="None of 2 trials was fitted in full"):
+        given.select()
+    given.add(guess(rng, given.target, 1.0))
+    given.trials.append(replace(given.trials[0], number=99, outcome="crash", rung=1.0, score=None))
+    assert given.select().weights == {"00002": 1.0}
+
+
+def test_numbers_are_selected_too(tmp_path, registry):
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=400)
+    given = Given(tmp_path, registry, target, "r2")
+    for _ in range(5):
+        given.add((target + rng.normal(0, 0.7, 400))[:, None])
+    selection = given.select()
+    assert selection.score > max(t.score for t in given.trials) + 0.1 and selection.prediction.shape == (400, 1)
+
+
+def test_the_same_trials_give_the_same_ensemble(given):
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        given.add(guess(rng, given.target, 1.0))
+    first, again = given.select(), given.select()
+    assert first.weights == again.weights and np.array_equal(first.prediction, again.prediction)
+
+
+def test_no_family_takes_every_place_and_of_equals_the_cheapest_comes_first():
+    def trial(number, family):
+        return Trial(number, Proposal(Config("net"), family, ""), "ok", 0, 1.0, 0.9, 0.9, 100.0 - number, 1.0)
+
+    trials = [trial(i, "many" if i < 60 else f"other {i}") for i in range(80)]
+    pool = candidates(trials, [0.9] * 80)
+    assert len(pool) == CANDIDATES and pool[0] == 79
+    assert sum(trials[i].proposal.family == "many" for i in pool) <= OF_A_FAMILY
+
+
+def test_greedy_is_cut_where_it_was_best(given):
+    rng = np.random.default_rng(1)
+    good, bad = guess(rng, given.target, 0.1), guess(rng, given.target, 20.0)
+
+    def worth(prediction):
+        return float(np.mean(prediction.argmax(1) == given.target))
+
+    assert greedy([bad, good], worth, given.aim).tolist() == [0.0, 1.0]
