@@ -40,6 +40,8 @@ from .worker import Begin
 TEST_SHARE = 0.2
 # Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
 RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.12, 2.5, 30.0
+# Facts of a trial that mean something within its run alone.
+OF_THE_RUN = ("curve", "baseline", "by_fold", "share", "seconds_before", "loss_reason", "fit_seconds", "batch")
 
 
 def run(request: Request, registry: Registry, listen: Listener = lambda event: None, base: Base | None = None) -> Run:
@@ -245,9 +247,7 @@ def deliver(
 def experience(trial: Trial, setting: Setting) -> Experience:
     """A trial as the knowledge base keeps it."""
     card, task = setting.dataset.card, setting.task
-    kept = {
-        k: v for k, v in trial.facts.items() if k not in ("curve", "baseline", "by_fold", "share", "seconds_before")
-    }
+    kept = {k: v for k, v in trial.facts.items() if k not in OF_THE_RUN}
     return Experience(
         dataset=card.id,
         data_hash=card.data_hash,

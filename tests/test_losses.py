@@ -57,7 +57,11 @@ def test_balanced_classes_weigh_the_same():
 @pytest.mark.parametrize(
     ("output", "metric", "raw", "loss", "said"),
     [
-        (Classification(), "accuracy", np.arange(100) % 2, "cross-entropy", "probabilit"),
+        (Classification(), "accuracy", np.arange(100) % 2, "cross-entropy", "true probabilities"),
+        (Classification(), "recall", np.arange(100) % 10 == 0, "balanced-cross-entropy", "10.0%"),
+        (Classification(), "f1", np.arange(100) % 10 == 0, "cross-entropy", "10.0%"),
+        (Classification(), "accuracy", RNG.binomial(10, 0.5, size=500), "ordinal", "one peak"),
+        (Classification(), "accuracy", np.arange(500) % 10, "cross-entropy", "10.0%"),
         (Regression(), "mae", RNG.normal(size=500), "pinball", "median"),
         (Regression(), "rmse", RNG.normal(size=500), "squared", "no heavy tails"),
         (Regression(), "r2", RNG.standard_t(2, size=500), "huber", "heavy tails"),
@@ -69,3 +73,10 @@ def test_the_loss_is_chosen_by_metric_and_data(registry, output, metric, raw, lo
     state = output.fit(raw)
     found, reason = chosen(Aim(output, state, METRIC[metric], registry), output.encode(state, raw))
     assert found.name == loss and said in reason
+
+
+def test_where_the_decision_weighs_classes_the_loss_does_not(registry):
+    output, raw = Classification(), np.arange(100) % 10 == 0
+    state = output.suit(output.fit(raw), "balanced-accuracy")
+    found, reason = chosen(Aim(output, state, METRIC["balanced-accuracy"], registry), output.encode(state, raw))
+    assert found.name == "cross-entropy" and "when a row is decided" in reason

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from metalearner import testing
 from metalearner.outputs import METRICS, Classification, Regression
+from metalearner.records import plain
 from metalearner.train.losses import LOSSES
 
 RNG = np.random.default_rng(0)
@@ -83,9 +86,79 @@ def test_calibration_mends_overconfidence():
     sure = 1 / (1 + np.exp(-4 * logit))
     prediction = np.stack([1 - sure, sure], 1)
     calibration = output.calibrate(state, prediction, truth)
-    assert calibration["temperature"] == pytest.approx(4, rel=0.25)
+    assert calibration["method"] == "temperature" and calibration["temperature"] == pytest.approx(4, rel=0.25)
     better = output.calibrated(calibration, prediction)
     assert METRIC["log-loss"].score(truth, better, state) < METRIC["log-loss"].score(truth, prediction, state)
+
+
+def warped(rng, rows):
+    """Probabilities that no temperature mends, and truth."""
+    p = 1 / (1 + np.exp(-2 * rng.normal(size=rows)))
+    said = p**3 / (p**3 + 1 - p)
+    return np.stack([1 - said, said], 1), (rng.random(rows) < p).astype(int)
+
+
+def test_isotonic_curves_are_kept_where_they_are_better():
+    rng = np.random.default_rng(2)
+    output, state = Classification(), {"classes": ["a", "b"], "counts": [1, 1]}
+    calibration = json.loads(json.dumps(plain(output.calibrate(state, *warped(rng, 2000)))))
+    assert calibration["method"] == "isotonic"
+    prediction, truth = warped(rng, 2000)
+    better = output.calibrated(calibration, prediction)
+    assert np.allclose(better.sum(1), 1) and better.min() > 0
+    loss = METRIC["log-loss"]
+    assert loss.score(truth, better, state) < loss.score(truth, prediction, state) - 0.1
+    order = np.argsort(prediction[:, 1])
+    assert np.all(np.diff(better[order, 1]) >= -1e-12), "a surer prediction never becomes less sure"
+
+
+def test_honest_predictions_are_left_nearly_alone():
+    rng = np.random.default_rng(3)
+    output, state = Classification(), {"classes": ["a", "b", "c"], "counts": [1, 1, 1]}
+    p = rng.dirichlet([1, 1, 1], 2000)
+    truth = np.array([rng.choice(3, p=row) for row in p])
+    assert np.abs(output.calibrated(output.calibrate(state, p, truth), p) - p).max() < 0.02
+
+
+def test_a_few_rows_without_a_mistake_are_no_proof_of_certainty():
+    output, state = Classification(), {"classes": ["a", "b"], "counts": [1, 1]}
+    prediction, truth = np.tile([[0.8, 0.2], [0.2, 0.8]], (15, 1)), np.tile([0, 1], 15)
+    assert output.calibrated(output.calibrate(state, prediction, truth), prediction).max() < 0.99
+
+
+def test_a_calibration_of_numbers_is_kept_only_where_it_helps():
+    rng = np.random.default_rng(4)
+    output, state, y = Regression(), {"mean": 0.0, "scale": 1.0}, rng.normal(size=300)
+    noise = rng.normal(0, 0.3, 300)
+    kept = output.calibrate(state, (0.7 * y + 0.2 + noise * 0.1)[:, None], y)
+    assert kept["slope"] > 1.2
+    honest = (y + noise)[:, None] / (1 + 0.3**2)
+    assert output.calibrate(state, honest, y) == {"slope": 1.0, "centre": 0.0, "shift": 0.0}
+    assert np.array_equal(output.calibrated(output.calibrate(state, honest, y), honest), honest)
+
+
+def test_balanced_accuracy_weighs_classes_when_a_row_is_decided():
+    rng = np.random.default_rng(5)
+    output = Classification()
+    x = rng.normal(size=4000)
+    rare = 1 / (1 + np.exp(4 - 2 * x))
+    raw = np.where(rng.random(4000) < rare, "yes", "no")
+    plainly = output.fit(raw)
+    assert output.suit(plainly, "accuracy") == plainly
+    state, target = output.suit(plainly, "balanced-accuracy"), output.encode(plainly, raw)
+    prediction = np.stack([1 - rare, rare], 1)
+    score = METRIC["balanced-accuracy"].score
+    assert score(target, prediction, state) > score(target, prediction, plainly) + 0.1
+    table = output.table(state, prediction)
+    assert np.array_equal(table["p_yes"], rare), "probabilities stay what they are"
+    assert np.mean(table["prediction"] == "yes") > np.mean(output.table(plainly, prediction)["prediction"] == "yes")
+    regions = output.regions(output.conform(state, prediction, target, 0.9), state, prediction)
+    assert all(said in region for said, region in zip(table["prediction"], regions))
+
+
+def test_classes_that_are_numbers_stand_in_their_order():
+    assert Classification().fit(np.array(["10", "9", "-1", "2"]))["classes"] == ["-1", "2", "9", "10"]
+    assert Classification().fit(np.array(["10", "9", "b"]))["classes"] == ["10", "9", "b"]
 
 
 def test_numbers_that_are_classes_are_written_as_people_would():

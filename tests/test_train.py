@@ -19,7 +19,9 @@ from metalearner.train.ensemble import assemble, select
 from metalearner.train.net import NetLearner
 from metalearner.train.objective import Objective
 
-NET = Config("net", {}, {"encoder": (Config("one-layer"),), "recipe": (Config("gradient", {"lr": 0.01, "epochs": 30}),)})
+NET = Config(
+    "net", {}, {"encoder": (Config("one-layer"),), "recipe": (Config("gradient", {"lr": 0.01, "epochs": 30}),)}
+)
 
 
 class OneLayer(Production):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A class rarer than this share makes plain accuracy say little.
 RARE = 0.2
+# So many whole numbers may be grades, which an ordinal loss serves.
+GRADES = 5
 
 
 class Classification(Output):
@@ -91,7 +93,7 @@ class Classification(Output):
         """The classes that cannot be ruled out, likeliest first, and always the one decided on."""
         classes = state["classes"]
         order = np.argsort(-prediction, axis=1)
-        said = decided(state, prediction) if len(prediction) else ()
+        said = decided(state, prediction)
         return [
             [classes[c] for c in row if 1 - p[c] <= conformal["threshold"] or c == one]
             for row, p, one in zip(order, prediction, said)
@@ -100,7 +102,7 @@ class Classification(Output):
     def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
         """`prediction`, the class decided on, and one `p_<class>` a class."""
         classes = np.array(state["classes"])
-        columns = {"prediction": classes[decided(state, prediction)] if len(prediction) else classes[:0]}
+        columns = {"prediction": classes[decided(state, prediction)]}
         return columns | {f"p_{c}": prediction[:, i] for i, c in enumerate(state["classes"])}
 
     def problem(self, state: State, rows: int) -> str:
@@ -143,8 +145,11 @@ class Classification(Output):
             return "balanced-cross-entropy", (
                 f"{metric_name} counts every class alike and the rarest holds {shares.min():.1%} of the rows"
             )
-        if metric_name == "log-loss":
-            return "cross-entropy", "it is the metric itself"
+        if _ordered(state):
+            return "ordinal", (
+                f"the {self.width(state)} classes are whole numbers whose counts rise to one peak and fall again, "
+                "so they stand in order"
+            )
         return (
             "cross-entropy",
             f"true probabilities serve {metric_name} best; the rarest class holds {shares.min():.1%}",
@@ -164,6 +169,19 @@ def positive(state: State) -> str:
             return c
     counts = state.get("counts", [1] * len(classes))
     return classes[int(np.argmin(counts))]
+
+
+def _ordered(state: State) -> bool:
+    """Whether classes look like grades: enough whole numbers whose counts have a single, clear peak.
+
+    Codes of things (digits, kinds) are whole numbers too, but their counts have no such shape: of five in any order one
+    in eight has a single peak, of seven one in eighty.
+    """
+    counts = np.asarray(state["counts"])
+    if len(counts) < GRADES or not _whole(state["classes"]) or counts.min() * 2 > counts.max():
+        return False
+    steps = np.sign(np.diff(counts))
+    return bool(np.all(np.diff(steps[steps != 0]) <= 0))
 
 
 def _whole(classes: Iterable[str]) -> bool:

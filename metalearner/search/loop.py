@@ -16,6 +16,8 @@ from .rungs import FULL, Rungs
 SHORTEST = 1.0
 # How long the search waits for the last trials after its time is up, in seconds.
 GRACE = 0.7
+# Configs of one shape that are tried at once: more would know the shape better than it deserves.
+SIDE_BY_SIDE = 16
 # Packaging the least model takes this long.
 FINISH = 2.0
 
@@ -99,7 +101,7 @@ class Search:
         """More of the same shape, as many as an earlier fit of that shape says it pays to train side by side."""
         learner: Learner = self.rungs.learners[proposal.config.production]
         facts = self.rungs.facts_of_shape(proposal, self.trials)
-        many = self._room(learner.together(facts)) if facts else 1
+        many = self._room(min(SIDE_BY_SIDE, learner.together(facts))) if facts else 1
         return proposer.siblings(proposal, many - 1, self.trials, moment)[: many - 1] if many > 1 else []
 
     def _room(self, many: int) -> int:

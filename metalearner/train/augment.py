@@ -84,7 +84,7 @@ class Draw:
 
 def _view(one: Input, view: View, draw: Draw, flip: bool) -> Input:
     """One view of the batch, axis kind after axis kind."""
-    values, codes, mask = one
+    values, codes, mask = before = one
     kinds = view.kinds
     ragged = next((i for i, axis in enumerate(view.axes) if axis.ragged), None)
     if kinds.count("space") == 2:
@@ -100,6 +100,10 @@ def _view(one: Input, view: View, draw: Draw, flip: bool) -> Input:
                     values, mask = _shortened(values, 1 + axis, mask, draw)
                 else:
                     values = _blanked(values, 1 + axis, draw)
+    changed = draw.much > 0
+    values = torch.where(_beside(changed, values), values, before[0])
+    if mask is not None and before[2] is not None:
+        mask = torch.where(changed[:, None], mask, before[2])
     return values, codes, mask
 
 
@@ -107,14 +111,13 @@ def _image(values: torch.Tensor, axes: tuple[int, int], draw: Draw, flip: bool) 
     """Move, turn, zoom by bilinear sampling with the edge repeated outside, then blank a box."""
     moved = values.movedim(axes, (1, 2))  # (B, H, W, rest...)
     rows, height, width = moved.shape[:3]
-    flat = moved.reshape(rows, height, width, -1).permute(0, 3, 1, 2)  # (B, F, H, W)
+    # A missing pixel counts as the training mean, as it will for networks: NaN would spread to its neighbours.
+    flat = moved.nan_to_num().reshape(rows, height, width, -1).permute(0, 3, 1, 2)  # (B, F, H, W)
     angle, zoom = draw.within(TURN), 1 + draw.within(ZOOM)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     mirror = torch.where((draw.uniform() < 0.5) & (draw.much > 0), -1.0, 1.0) if flip else torch.ones(rows)
     ratio = height / width  # the grid runs from -1 to 1 on both axes, whatever their lengths
-    # Whole pixels: a share of one would blur an image that is not turned.
-    down = (draw.within(SHIFT) * height).round() * 2 / height
-    right = (draw.within(SHIFT) * width).round() * 2 / width
+    down, right = 2 * draw.within(SHIFT), 2 * draw.within(SHIFT)
     theta = torch.stack([mirror * cos, -sin * ratio, right, mirror * sin / ratio, cos, down], 1).unflatten(1, (2, 3))
     grid = torch.nn.functional.affine_grid(theta, list(flat.shape), align_corners=False)
     flat = torch.nn.functional.grid_sample(flat, grid, padding_mode="border", align_corners=False)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from ..grammar.build import Net
-from ..kinds import Optimiser
 from .samples import Input
 from .weights import Layout, State
 
@@ -106,7 +105,10 @@ class Bank(ABC):
             self._averaged()
             assert self.average is not None
             found |= {f"average/{k}": v for k, v in self.average.by_name(row, self.layout).items()}
-        return {**{k: v.clone(memory_format=torch.contiguous_format) for k, v in found.items()}, "steps": self.steps[row].clone()}
+        return {
+            **{k: v.clone(memory_format=torch.contiguous_format) for k, v in found.items()},
+            "steps": self.steps[row].clone(),
+        }
 
     def restore(self, row: int, latest: Mapping[str, torch.Tensor], best: Mapping[str, torch.Tensor]) -> None:
         """Put back what `latest` gave, and the best weights seen until then."""

@@ -31,7 +31,7 @@ ROUNDS, PATIENCE = 15, 3
 # How much the finer metric counts beside the task's own.
 FINER = 1.0
 # The ensemble keeps at most so many members, each of at least this weight: every one costs time at each prediction.
-MEMBERS, LEAST = 6, 0.03
+MEMBERS, LEAST = 8, 0.03
 # A trial counts as fitted to its full length from here.
 FULL = 0.999
 # New rows fall into the conformal region this often.

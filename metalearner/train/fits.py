@@ -63,18 +63,22 @@ class Fits:
     def run(self, deadline: float) -> Iterator[tuple[list[NetModel], dict[str, Any]]]:
         """Models of each config, one a fold, and what was learnt about its fit."""
         common = self._look()
-        most = most_networks(common["parameters"]) if common["stackable"] else 1
-        step = max(1, most // len(self.folds))
-        for at in range(0, len(self.configs), step):
-            chunk = range(at, min(at + step, len(self.configs)))
+        at = 0
+        while at < len(self.configs):
+            most = most_networks(common["parameters"]) if self.stackable else 1
+            chunk = range(at, min(at + max(1, most // len(self.folds)), len(self.configs)))
             began = time.monotonic()
             courses = self._fitted(chunk, most, share(deadline, len(chunk), len(self.configs) - at))
-            seconds = (time.monotonic() - began) / len(chunk)
-            common |= {"batch": len(chunk), "fit_seconds": round(seconds, 4)}
+            common |= {
+                "stackable": self.stackable,
+                "batch": len(chunk) if self.stackable else 1,
+                "fit_seconds": round((time.monotonic() - began) / len(chunk), 4),
+            }
             for i in chunk:
                 own = [courses[i, f] for f in range(len(self.folds))]
                 models = [c.model(fold.views, self.aim) for c, fold in zip(own, self.folds)]
                 yield models, {**common, **summary([c.facts() for c in own])}
+            at = chunk.stop
 
     def _look(self) -> dict[str, Any]:
         """Facts of the shape, from its first network; through the gate where one was not fitted before."""
@@ -89,7 +93,7 @@ class Fits:
             facts = {"multiply_adds": multiply_adds(net.eval(), one)}
             facts["parameters"] = sum(p.numel() for p in net.parameters())
         everywhere = list(net.named_parameters(remove_duplicate=False))
-        stackable = (
+        self.stackable = (
             descent(self.optimiser) is not None
             and facts["parameters"] <= MOST_WEIGHTS
             and facts["multiply_adds"] * len(rows) <= MOST_WORK
@@ -97,7 +101,7 @@ class Fits:
             and len(everywhere) == len(list(net.parameters()))  # none is used in two places
             and all(getattr(m, "stackable", True) for m in net.modules())
         )
-        return {**facts, "stackable": stackable, "loss": self.loss.name, "loss_reason": self.reason}
+        return {**facts, "loss": self.loss.name, "loss_reason": self.reason}
 
     def _fitted(self, chunk: range, most: int, deadline: float) -> dict[tuple[int, int], Course]:
         """Courses run to their end, by (config, fold); at most so many in one stack."""
@@ -136,27 +140,19 @@ class Fits:
         if not courses:
             return
         folds = [f for f in self.folds if f.index in {c.fold for c in courses}]
-        parts = [split(fold, self.aim.output, self.upto.seed) for fold in folds]
-        learnt, watched = (Samples(side, folds[0].views) for side in zip(*parts))
+        sides = zip(*(split(fold, self.aim.output, self.upto.seed) for fold in folds))
+        learnt, watched = (Samples(side, folds[0].views) for side in sides)
         data = Data(learnt, watched, [f.index for f in folds], folds[0].views)
         loss = ManyRows(self.loss, self.aim.output.width(self.aim.state), learnt.target)
-        left = len(courses)
-        for part, bank in banks(courses, self.optimiser, data, loss):
-            Training(part, bank, data, loss, self.upto).run(share(deadline, len(part), left))
-            left -= len(part)
-
-
-def banks(
-    courses: Sequence[Course], optimiser: Optimiser, data: Data, loss: ManyRows
-) -> Iterator[tuple[Sequence[Course], Bank]]:
-    """All courses in one stack, or, where vmap cannot take the network through, each alone."""
-    stack = stacked(courses, optimiser, data, loss) if len(courses) > 1 else None
-    for part in [courses] if stack is not None else [[c] for c in courses]:
-        bank = stack or Single(part[0].net, part[0].recipe, optimiser)
-        for row, course in enumerate(part):
-            if course.checkpoint is not None:
-                bank.restore(row, course.checkpoint.latest, course.checkpoint.best)
-        yield part, bank
+        stack = stacked(courses, self.optimiser, data, loss) if len(courses) > 1 else None
+        self.stackable = self.stackable and (stack is not None or len(courses) == 1)
+        parts = [courses] if stack is not None else [[c] for c in courses]
+        for i, part in enumerate(parts):
+            bank: Bank = stack or Single(part[0].net, part[0].recipe, self.optimiser)
+            for row, course in enumerate(part):
+                if course.checkpoint is not None:
+                    bank.restore(row, course.checkpoint.latest, course.checkpoint.best)
+            Training(part, bank, data, loss, self.upto).run(share(deadline, 1, len(parts) - i))
 
 
 def stacked(courses: Sequence[Course], optimiser: Optimiser, data: Data, loss: ManyRows) -> Stack | None:

@@ -97,9 +97,10 @@ class Goal:
             for k, strength in enumerate(self.mixing)
         ]
         stacked: list[Any] = [
-            tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*view)) for view in zip(*(one for one, _, _ in mixed))
+            tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*view))
+            for view in zip(*(changed for changed, _, _ in mixed))
         ]
-        partner, weight = (torch.stack([m[i] for m in mixed]) for i in (1, 2))
+        partner, weight = torch.stack([m[1] for m in mixed]), torch.stack([m[2] for m in mixed])
         return Batch(stacked, target, target.gather(1, partner), weight)
 
     def losses(self, raw: torch.Tensor, batch: Batch) -> torch.Tensor:

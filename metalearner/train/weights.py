@@ -16,7 +16,7 @@ class Layout:
         parameters = dict(net.named_parameters())
         self.names = list(parameters)
         self.sizes = [p.numel() for p in parameters.values()]
-        self.orders = [sorted(range(p.dim()), key=lambda d: (-p.stride(d), d)) for p in parameters.values()]  # noqa: B023
+        self.orders = [sorted(range(p.dim()), key=lambda d: (-p.stride()[d], d)) for p in parameters.values()]
         self.shapes = [[p.shape[d] for d in order] for p, order in zip(parameters.values(), self.orders)]
         self.backs = [None if o == sorted(o) else [1 + o.index(d) for d in range(len(o))] for o in self.orders]
 

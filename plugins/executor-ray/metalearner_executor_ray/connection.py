@@ -7,12 +7,14 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from metalearner.errors import PluginError, UserError
+
+from .temporary import PREFIX, claim, sweep
 
 # Ray's store for objects on a machine that is a cluster of its own, in bytes; what is more goes to disk.
 STORE = 200 << 20
@@ -30,7 +32,7 @@ class Connection:
 
     def __init__(self, address: str, workers: int) -> None:
         self.ray = _ray()
-        self._folder = ""  # of a cluster that is ours alone
+        self._folder = ""  # of a cluster of this machine alone
         self._ours = not self.ray.is_initialized()
         if not self._ours:
             return
@@ -52,7 +54,9 @@ class Connection:
         if self._ours:
             self.ray.shutdown()
             self._speak(True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._lock.close()
 
     def _speak(self, aloud: bool) -> None:
         """Let Ray print what happens to workers on stdout, or not: there the command line has a result to give."""
@@ -68,7 +72,10 @@ class Connection:
 
     def _found(self, workers: int) -> None:
         # Sockets lie in here, and their paths may have 107 characters at most.
-        self._folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if sys.platform != "win32" else None)
+        base = Path("/tmp")
+        sweep(base)
+        self._folder = tempfile.mkdtemp(prefix=PREFIX, dir=base)
+        self._lock = claim(Path(self._folder))
         options: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE, "_temp_dir": self._folder}
         options |= {"num_cpus": workers or os.cpu_count(), "log_to_driver": False, "logging_level": logging.ERROR}
         constants = self.ray._private.ray_constants

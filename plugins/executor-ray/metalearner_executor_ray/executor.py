@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 GRACE = 5.0
 # How often a trial is begun again whose node was lost.
 AGAIN = 2
-# A node that is shut down ends its workers this long, at most, before it says so itself.
+# A node that is shut down ends its workers this long, at most, before it says so itself; as long has a worker that was
+# never ready to tidy up.
 SETTLE = 0.5
 # Workers that may die one after the other before they are ready, until the reason is no accident.
 STILLBORN = 3
@@ -91,15 +92,16 @@ class RayCluster(Executor):
 
     def stop(self) -> None:
         """End all workers at once, remove what they left on their nodes, leave the cluster."""
-        by_node = {w.node: w for w in self._workers if w.node}
+        ready = {w.node: w for w in self._workers if w.node}  # one of each node tidies up
+        others = [w for w in self._workers if not w.node]  # on their way there, or waiting for a CPU
         for worker in self._workers:
-            if worker is not by_node.get(worker.node):
+            if worker not in (*ready.values(), *others):
                 self._kill(worker)
-        leaving = [worker.actor.leave.remote() for worker in by_node.values()]
-        if leaving:
-            self._ray.wait(leaving, num_returns=len(leaving), timeout=TIDY)
-        for worker in by_node.values():
-            self._kill(worker)
+        for tidying, seconds in ((list(ready.values()), TIDY), (others, SETTLE)):
+            if leaving := [worker.actor.leave.remote() for worker in tidying]:
+                self._ray.wait(leaving, num_returns=len(leaving), timeout=seconds)
+            for worker in tidying:
+                self._kill(worker)
         self._workers, self._data = [], []
         self._connection.close()
 

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from metalearner.kinds import Begin, Job
 from metalearner.records import Trial
 
 from .parcels import Parcel, pack, unpack
+from .temporary import PREFIX, claim, sweep
 
-PREFIX = "metalearner-ray-"
 # Of a node's memory, the share that all workers on it together may have as data.
 MEMORY_SHARE = 0.8
 
@@ -41,11 +40,10 @@ class Worker:
         if size := _share(self._node, workers):
             _cap_memory(size)
         base = Path(tempfile.gettempdir())
-        _sweep(base)
+        sweep(base)
         self._shared = base / f"{PREFIX}{run}"
         self._shared.mkdir(mode=0o700, exist_ok=True)
-        self._lock = (self._shared / "lock").open("a")  # held as long as this process lives
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
+        self._lock = claim(self._shared)  # held as long as this process lives
         own = Path(tempfile.mkdtemp(prefix="worker-", dir=self._shared))
         (own / "data").symlink_to(self._shared / "data")
         self._trials = own / "trials"
@@ -101,11 +99,3 @@ def _cap_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     except (ImportError, ValueError, OSError):  # not on this platform: the machine's own limits hold
         return
-
-
-def _sweep(base: Path) -> None:
-    """Remove what earlier runs left here whose workers are all dead: the kernel has freed their locks."""
-    for folder in base.glob(f"{PREFIX}*"):
-        with suppress(OSError), (folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)

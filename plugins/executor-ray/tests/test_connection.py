@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from metalearner_executor_ray.connection import Connection
 from metalearner_executor_ray.parcels import pack, unpack
+from metalearner_executor_ray.temporary import PREFIX, claim, sweep
 
 from metalearner.errors import UserError
 
@@ -56,3 +57,12 @@ def test_a_cluster_of_this_machine_alone_is_heard_nowhere_else_and_leaves_nothin
     finally:
         connection.close()
     assert not folder.exists() and not connection.ray.is_initialized()
+
+
+def test_folders_of_the_dead_are_swept_and_others_are_not(tmp_path):
+    for name in (f"{PREFIX}dead", f"{PREFIX}living", "ray-of-others"):
+        (tmp_path / name / "data").mkdir(parents=True)
+    claim(tmp_path / f"{PREFIX}dead").close()
+    with claim(tmp_path / f"{PREFIX}living"):
+        sweep(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{PREFIX}living", "ray-of-others"]

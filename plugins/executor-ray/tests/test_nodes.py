@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +22,8 @@ PENGUINS = Path(__file__).parents[3] / "datasets" / "penguins" / "penguins.csv"
 @pytest.fixture(scope="module")
 def cluster():
     """A head with one CPU, to which the driver belongs; a second node is the test's to add and to remove."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        patch.setenv("RAY_TMPDIR", folder)  # short: sockets lie in it
         for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_UV_RUN_RUNTIME_ENV"):
             patch.setenv(name, "0")
         patch.setenv("PYTHONPATH", str(WORKERS))
@@ -126,4 +128,4 @@ def test_a_run_loses_a_node_and_no_trial(cluster, tmp_path, monkeypatch):
         assert json.loads((out / "trials" / name / "trial.json").read_text()) == json.loads(json.dumps(trial))
         assert 0 < trial["finished"] < done.seconds
     assert done.scorecard.value > done.scorecard.baseline + 0.2
-    assert len(Bundle.open(out / "bundle").predict(str(PENGUINS))) == 344
+    assert len(Bundle.open(out / "bundle", registry).predict(str(PENGUINS))) == 344

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from metalearner_executor_ray import executor as module
 from metalearner_executor_ray.executor import RayCluster
+from metalearner_executor_ray.temporary import PREFIX
 
 from metalearner.errors import RunError
 from metalearner.kinds import Job, Rung
@@ -70,8 +71,8 @@ def executor():
     made.stop()
 
 
-def left_behind():
-    return [p for p in Path(tempfile.gettempdir()).glob("metalearner-ray-*") if (p / "lock").exists()]
+def left_behind(executor):
+    return (Path(tempfile.gettempdir()) / f"{PREFIX}{executor._run}").exists()
 
 
 def test_trials_come_back_with_their_files_and_on_this_machines_clock(tmp_path, alone, executor):
@@ -95,7 +96,7 @@ def test_trials_come_back_with_their_files_and_on_this_machines_clock(tmp_path, 
     assert not [name for name in first.facts["seen"] if "sealed" in name]
     assert sorted(p.name for p in (folder / "trials").iterdir()) == ["00003", "00004"]
     executor.stop()
-    assert not left_behind()
+    assert not left_behind(executor)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,8 @@ def test_workers_that_cannot_start_say_why(begin, executor):
     with pytest.raises(RunError, match="JSONDecodeError") as caught:
         collect(executor, 1)
     assert "metalearner doctor" in caught.value.hint
+    executor.stop()
+    assert not left_behind(executor)
 
 
 def test_waiting_for_a_worker_has_an_end(begin, executor, monkeypatch):

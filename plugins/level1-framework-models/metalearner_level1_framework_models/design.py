@@ -16,7 +16,7 @@ import numpy as np
 
 MARGIN = 0.25  # a number may leave the training range by this share of it; beyond, it is held at the edge
 KNOTS = 7  # of a spline, at quantiles
-PAIRED = 20  # columns whose pairwise products are taken
+PAIRED = 32  # columns whose pairwise products are taken
 LEVELS = 200  # of one categorical column, the most frequent
 EXPANDED = 4000  # columns that squares or splines may add
 EXTRA = 0.5  # length of the expansions, and of the products, beside 1 for the plain columns

@@ -26,6 +26,7 @@ FLOPS = 2e10
 ITERATIONS = 300
 CELLS_PER_SECOND, FLOPS_PER_SECOND = 1e7, 1e10  # cautious guesses for when little time is left
 STEPS = 20  # of L-BFGS that there should be time for
+TOGETHER, QUICK = 4, 2e7  # penalties tried side by side, and the rows x columns x iterations up to which they are
 
 
 class Linear(Production):
@@ -34,6 +35,7 @@ class Linear(Production):
     name = "linear"
     symbol = "learner"
     tags = ("linear", "cheap")
+    loose = ("penalty",)
 
     def space(self) -> Mapping[str, Range]:
         """`penalty` is L2, on rows scaled to unit length, against a sum over rows."""
@@ -127,6 +129,10 @@ class LinearLearner(FoldwiseLearner):
             "stopped_early": fewer or not converged,
         }
         return model, facts | {"columns": matrix.shape[1], "rows": len(rows)}
+
+    def together(self, facts: Mapping[str, Any]) -> int:
+        """Several penalties at once where a fit takes less than what goes on around it."""
+        return TOGETHER if facts["rows"] * facts["columns"] * facts["iterations"] <= QUICK else 1
 
     def load(self, folder: Path, aim: Aim) -> LinearModel:
         """Read back what `save` wrote."""

@@ -27,6 +27,8 @@ STARTUP = 5
 CHANGED = 5e-3
 # For siblings: the configs that are nearest in the numbers that stay fixed.
 NEAREST = 40
+# Siblings that a study draws, at 5 ms each; further ones are steps from the proposal.
+DRAWN = 6
 # Of a sibling's loose numbers, the share that is kept while no study knows better.
 BESIDE = 0.5
 # Draws until a study is said to have nothing new.
@@ -166,13 +168,13 @@ class ByBayes(Proposer):
 
 
 def siblings(proposal: Proposal, n: int, study: Study, history: History) -> list[Proposal]:
-    """At most n of a proposal's shape: by its study while that knows enough, the rest near it; all by chance if it was."""
+    """At most n of a proposal's shape: some by its study where that knows enough, the rest near it; all by chance if it was."""
     if proposal.arm == "uniform":
         return beside(proposal, n, history)
     found: list[Proposal] = []
     loose = sorted(grammar.loose(proposal.config, history.scope.productions))
     held = grammar.numbers(proposal.config, history.scope.productions)
-    for drawn in study.draw_beside(held, loose, n):
+    for drawn in study.draw_beside(held, loose, min(n, DRAWN)):
         config = grammar.with_numbers(proposal.config, drawn)
         if history.fresh(config):
             reason = f"beside it: loose numbers by TPE on {min(NEAREST, len(study))} configs"

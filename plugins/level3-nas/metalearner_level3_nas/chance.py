@@ -12,6 +12,7 @@ from metalearner.kinds import Family, Moment, Proposer, Scope, Searcher
 from metalearner.records import Config, Proposal, Trial
 
 from .history import History
+from .steps import stepped
 
 # Draws until chance is said to have nothing new.
 DRAWS = 16
@@ -75,11 +76,13 @@ def anywhere(family: Family, productions: grammar.Productions, rng: np.random.Ge
 
 
 def beside(proposal: Proposal, n: int, history: History, near: float = 0.0) -> list[Proposal]:
-    """At most n of the same shape with other loose numbers: uniform, or each kept with probability `near`."""
+    """At most n of the same shape with other loose numbers: uniform, or a step away and kept with probability `near`."""
     rng, loose = history.generator(), grammar.loose(proposal.config, history.scope.productions)
+    held = grammar.numbers(proposal.config, history.scope.productions)
     found: list[Proposal] = []
     for _ in range(DRAWS * n if loose else 0):
-        drawn = {path: grammar.draw(r, rng) for path, r in loose.items() if rng.random() >= near}
+        moving = {path: r for path, r in loose.items() if rng.random() >= near}
+        drawn = {p: stepped(r, held[p], rng) if near else grammar.draw(r, rng) for p, r in moving.items()}
         config = grammar.with_numbers(proposal.config, drawn)
         if not history.fresh(config):
             continue

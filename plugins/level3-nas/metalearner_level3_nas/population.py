@@ -63,10 +63,12 @@ class Population:
         self.scope, self.history, self.studies = scope, history, studies
         self.views, self.productions = scope.views, scope.productions
         nets = {n: f for n, f in scope.families.items() if f.presets[0].production == "net"}
+        self._plain: dict[str, Config] = {}  # unfolded forms by id of the config
         self.catalogue = {grammar.identity(f.presets[0]): n for n, f in sorted(nets.items())}
+        presets = [(n, preset) for n, f in sorted(nets.items()) for preset in f.presets]
+        self.unfolded = {grammar.identity(self.plain(preset)): n for n, preset in presets}
         self._everyone: list[Individual] = []
         self._counted = 0  # version of the history that they were counted from
-        self._plain: dict[str, tuple[str, ...]] = {}  # by id of a config: the productions of its unfolded form
         self.possible = self._grows()
 
     def _grows(self) -> bool:
@@ -78,9 +80,17 @@ class Population:
         return first != second
 
     def family(self, config: Config) -> str:
-        """The family of the catalogue whose skeleton this is, else a name of its own."""
+        """The family of the catalogue whose skeleton this is, by name or written out; else a name of its own."""
         identity = grammar.identity(config)
-        return self.catalogue.get(identity, f"{INVENTED}-{identity[:4]}")
+        if identity in self.catalogue:
+            return self.catalogue[identity]
+        return self.unfolded.get(grammar.identity(self.plain(config)), f"{INVENTED}-{identity[:4]}")
+
+    def plain(self, config: Config) -> Config:
+        """What a config stands for, every name unfolded; remembered."""
+        if config.id not in self._plain:
+            self._plain[config.id] = grammar.unfold(config, self.views, self.productions)
+        return self._plain[config.id]
 
     def child(self, rng: np.random.Generator) -> Child | None:
         """One network outside of the catalogue; None where nothing that is allowed and new came out."""
@@ -137,8 +147,8 @@ class Population:
         try:
             for _ in range(MUTATIONS):
                 config = grammar.mutate(before, self.views, self.productions, rng, odds)
-                if grammar.identity(config) != parent.identity:
-                    return self._child(config, f"child of {_named(parent)}: {difference(before, config)}", parent)
+                if self.plain(config).skeleton != self.plain(before).skeleton:
+                    return self._child(config, f"child of {_named(parent)}: {self._changed(before, config)}", parent)
         except PluginError:  # nothing to change
             return None
         return None
@@ -147,7 +157,7 @@ class Population:
         config = grammar.cross(parent.best.config, other.best.config, self.views, self.productions, rng)
         if config is None:
             return None
-        changed = difference(parent.best.config, config)
+        changed = self._changed(parent.best.config, config)
         return self._child(config, f"{_named(parent)} crossed with {_named(other)}: {changed}", parent)
 
     def _numbered(self, parent: Individual, rng: np.random.Generator) -> Child | None:
@@ -160,6 +170,10 @@ class Population:
                 return self._child(config, f"numbers of {_named(parent)} by TPE on {len(study)}", parent, arm="tpe")
         config = near(parent.best.config, self.productions, rng)
         return self._child(config, f"numbers near {_named(parent)}: {difference(parent.best.config, config)}", parent)
+
+    def _changed(self, before: Config, after: Config) -> str:
+        """The change in words, names unfolded, so that it is not said that a name became what it stands for."""
+        return difference(self.plain(before), self.plain(after))
 
     def _fresh(self, rng: np.random.Generator, everyone: Sequence[Individual]) -> Child | None:
         """A derivation from nothing, by the odds that what was seen has given the productions."""
@@ -225,12 +239,9 @@ class Population:
     def _size(self, config: Config) -> int:
         return len(self._parts(config))
 
-    def _parts(self, config: Config) -> tuple[str, ...]:
+    def _parts(self, config: Config) -> list[str]:
         """The productions of what a config stands for."""
-        if config.id not in self._plain:
-            plain = grammar.unfold(config, self.views, self.productions)
-            self._plain[config.id] = tuple(node.production for _, node in plain.walk())
-        return self._plain[config.id]
+        return [node.production for _, node in self.plain(config).walk()]
 
 
 def difference(before: Config, after: Config) -> str:

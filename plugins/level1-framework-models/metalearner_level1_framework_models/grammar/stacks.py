@@ -11,7 +11,6 @@ from metalearner.records import View
 from ..views import positions, sequence_axis, size
 from .blocks import DROPOUT
 
-
 if TYPE_CHECKING:
     from torch import nn
 

@@ -1,1 +1,1 @@
-"""The torch modules of the catalogue, an idea a file. Imported only when a network is built."""
+"""The torch modules of the grammar's productions, an idea a file. Imported only when a network is built."""

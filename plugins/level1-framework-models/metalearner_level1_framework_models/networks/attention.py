@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,10 @@ from metalearner.records import View
 
 from ..views import ordered_axes, positions
 from .padding import Padding
+
+# Under vmap the fused kernel is called network by network, which torch warns about at each call. It is still the
+# quickest: written out, the same took up to four times as long at 256 positions.
+warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented the batching")
 
 
 class Attention(nn.Module):
@@ -115,25 +120,3 @@ def _box(sizes: Sequence[int], corner: Sequence[int], steps: Sequence[int], halo
         inside = all(0 <= p < n for p, n in zip(place, sizes))
         found.append(sum(p * math.prod(sizes[i + 1 :]) for i, p in enumerate(place)) if inside else -1)
     return found
-class Block(nn.Module):
-    """x + attention(norm x), then x + ReGLU perceptron(norm x)."""
-
-    def __init__(self, width: int, heads: int, dropout: float, first_only: bool = False) -> None:
-        """`first_only` computes the first token alone, enough for a last block that is read there."""
-        super().__init__()
-        hidden = 4 * width // 3
-        self.first_only = first_only
-        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
-        self.gate, self.back = nn.Linear(width, 2 * hidden), nn.Linear(hidden, width)
-        self.drop = nn.Dropout(dropout)
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, N, d), mask (B, N) -> (B, N, d), or (B, 1, d) when only the first token is asked for."""
-        normed = self.before(x)
-        if self.first_only:
-            x = x[:, :1] + self.drop(self.attention(normed[:, :1], normed, mask))
-        else:
-            x = x + self.drop(self.attention(normed, normed, mask))
-        value, gate = self.gate(self.after(x)).chunk(2, dim=2)
-        return x + self.drop(self.back(value * torch.relu(gate)))

@@ -40,7 +40,7 @@ class Convolution(nn.Module):
         self.along, self.pad, self.groups = Along(view, axes), Padding(view), groups
         self.convolve = CONVOLVE[len(axes)]
         self.thin = len(axes) == 1
-        self.masked = {axis: s for axis, s in zip(axes, self.stride)}.get(self.pad.axis, 1) if self.pad.axis is not None else 1
+        self.masked = dict(zip(axes, self.stride)).get(self.pad.axis, 1)
         bound = 1 / math.sqrt(view.channels // groups * math.prod(kernels))
         shape = (outputs, view.channels // groups, *([1] if self.thin else []), *kernels)
         weight = torch.empty(shape).uniform_(-bound, bound)
@@ -103,7 +103,7 @@ class Average(nn.Module):
         axes = ordered_axes(view)
         stride = halving(view, gives)
         self.along, self.pad = Along(view, axes), Padding(view)
-        self.masked = dict(zip(axes, stride)).get(self.pad.axis, 1) if self.pad.axis is not None else 1
+        self.masked = dict(zip(axes, stride)).get(self.pad.axis, 1)
         self.window = [1, *stride] if len(axes) == 1 else stride
         self.pool = functional.avg_pool3d if len(axes) == 3 else functional.avg_pool2d
         self.idle = all(s == 1 for s in stride)

@@ -110,19 +110,3 @@ def last(x: torch.Tensor, rank: int) -> torch.Tensor:
     """Back again: (B, C, H, W) -> (B, H, W, C), or (B, T, C) where the rank was 3."""
     x = x.movedim(1, -1)
     return x.squeeze(1) if rank == 3 else x
-
-
-def eight(width: float) -> int:
-    """The nearest multiple of 8, at least 8: widths that vector units like.
-
-    >>> [eight(w) for w in (3, 11.9, 12.1, 40)]
-    [8, 8, 16, 40]
-    """
-    return max(8, 8 * round(width / 8))
-
-
-def channels_last(module: nn.Module) -> None:
-    """Lay out the weights of 2-D convolutions with channels last: the CPU's kernels are faster that way."""
-    for parameter in module.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

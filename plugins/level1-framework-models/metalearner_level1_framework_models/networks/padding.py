@@ -18,7 +18,8 @@ class Padding:
 
     def __init__(self, view: View) -> None:
         """`view` is of features: its ragged axis is the mask's."""
-        self.axis, rank = ragged_axis(view), len(view.axes)
+        ragged, rank = ragged_axis(view), len(view.axes)
+        self.axis = -1 if ragged is None else ragged
         self.shape = [view.axes[i].size if i == self.axis else 1 for i in range(rank)] + [1]
 
     def there(self, mask: torch.Tensor | None) -> torch.Tensor | None:

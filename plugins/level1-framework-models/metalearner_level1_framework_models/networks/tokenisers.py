@@ -71,7 +71,10 @@ class Projected(nn.Module):
 
     def __init__(self, view: View, lead: Sequence[int], gives: View, position: str) -> None:
         super().__init__()
-        self.folded, self.linear = Folded(view, lead), nn.Linear(math.prod(view.shape) // positions(gives), gives.channels)
+        self.folded, self.linear = (
+            Folded(view, lead),
+            nn.Linear(math.prod(view.shape) // positions(gives), gives.channels),
+        )
         self.place, self.beside = Positions(gives, position), Beside(view, gives)
 
     def forward(self, values: torch.Tensor, codes: torch.Tensor | None, mask: torch.Tensor | None) -> Features:

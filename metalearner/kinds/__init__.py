@@ -1,0 +1,48 @@
+"""What a plugin fills in: one abstract class a kind, a handful of methods each. No torch at run time.
+
+A kind has a `name`, unique among its kind and kebab-case. Instances are stateless: what is fitted is
+returned as JSON-able state or as a Model, never kept on the kind.
+"""
+
+from __future__ import annotations
+
+from ..ranges import Choice, Float, Int, Name, Range
+from .data import Modality, Probe, Source, Transform
+from .grammar import Family, Loss, Optimiser, Part, Production, Slot
+from .learning import Aim, Fitted, Learner, Model, Rung
+from .outputs import Metric, Output, State
+from .search import Begin, Executor, Job, Moment, Prior, Proposer, Scope, Searcher
+
+__all__ = [
+    "Aim",
+    "Begin",
+    "Choice",
+    "Executor",
+    "Family",
+    "Fitted",
+    "Float",
+    "Int",
+    "Job",
+    "Learner",
+    "Loss",
+    "Metric",
+    "Modality",
+    "Model",
+    "Moment",
+    "Name",
+    "Optimiser",
+    "Output",
+    "Part",
+    "Prior",
+    "Probe",
+    "Production",
+    "Proposer",
+    "Range",
+    "Rung",
+    "Scope",
+    "Searcher",
+    "Slot",
+    "Source",
+    "State",
+    "Transform",
+]

@@ -1,0 +1,77 @@
+"""Data: how they are recognised, read, turned into tensors and described."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Fields, Tensors
+from ..records import Schema, View
+from .outputs import Output, State
+
+Source = Any  # a path, a DataFrame, or a list of JSON rows (dicts by column name)
+
+
+class Modality(ABC):
+    """A kind of data: how to recognise a source, read it, and which axes it has."""
+
+    name: str
+    transform: str  # the Transform that turns its fields into tensors
+
+    @abstractmethod
+    def sniff(self, source: Source) -> Schema | None:
+        """Return the schema of a source of this kind, None when it is of another.
+
+        Raises DataError when the source is of this kind but broken (empty, ragged, no labels ...).
+        Every column is listed, the target's too; `Schema.target_hint` names it where the source says so.
+        """
+
+    @abstractmethod
+    def decode(self, source: Source, schema: Schema) -> Iterator[Fields]:
+        """Read the columns of `schema` in chunks, in order. Stateless: same source, same schema, same fields.
+
+        `source` may be another one than was sniffed, or a list of JSON rows: columns are found by name,
+        extra ones ignored, a missing one is a DataError that names it.
+        """
+
+    @abstractmethod
+    def views(self, schema: Schema) -> dict[str, View]:
+        """The tensor views these columns will have, as far as the schema alone can tell."""
+
+    @abstractmethod
+    def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
+        """Named per-row columns (n,), numbers or strings, on which a shift of the data can be seen."""
+
+
+class Transform(ABC):
+    """Decoded fields -> tensors. Fitted on training rows only; its state is saved in the bundle."""
+
+    name: str
+
+    @abstractmethod
+    def fit(self, fields: Fields, schema: Schema) -> State:
+        """Learn scales, vocabularies, lengths."""
+
+    @abstractmethod
+    def apply(self, state: State, fields: Fields) -> Tensors:
+        """Rows to float32 tensors by view name; deterministic, any number of rows (also 0)."""
+
+    @abstractmethod
+    def views(self, state: State) -> dict[str, View]:
+        """The exact views `apply` gives."""
+
+
+class Probe(ABC):
+    """A measurement of a data set: named numbers for its description."""
+
+    name: str
+    version: int = 1
+
+    @abstractmethod
+    def measure(
+        self, tensors: Tensors, views: Mapping[str, View], target: np.ndarray, output: Output, rng: np.random.Generator
+    ) -> dict[str, float | None]:
+        """Numbers by name, None where they make no sense; at most 1,000 samples come in."""
