@@ -55,7 +55,7 @@ def run(
     families: Annotated[
         str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
     ] = "",
-    workers: Annotated[int, typer.Option(help="Trials at once; each has a core.", min=1)] = 2,
+    workers: Annotated[int, typer.Option(help="Trials at once, a core each; 0: as many as there are.", min=0)] = 2,
     executor: Annotated[str, typer.Option(help="Where trials run: local, or what a plugin brings (ray).")] = "local",
     address: Annotated[str, typer.Option(help="Of the cluster, for executors that have one.")] = "",
     as_json: JsonOption = False,

@@ -222,7 +222,7 @@ class Config(Record):
     numbers: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, tuple[Config, ...]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def skeleton(self) -> Config:
         """The derivation without its numbers."""
         return Config(self.production, {}, {k: tuple(c.skeleton for c in v) for k, v in self.parts.items()})

@@ -166,6 +166,19 @@ def _check_node(node: Typed, seed: int, productions: Mapping[str, Production]) -
         alone = _features(built(*(None if t is None else t[:1] for t in given)))
     assert torch.isfinite(together).all(), f"features are not finite in{said}"
     assert torch.allclose(together[:1], alone, atol=1e-4), f"a row's features depend on the other rows in{said}"
+    if symbol == "encoder" and given[2] is not None:
+        with torch.no_grad():
+            noisy = built(_padded(given[0], node.view, given[2]), *given[1:])
+        assert torch.allclose(together, noisy, atol=1e-4), f"features depend on what lies in the padding in{said}"
+
+
+def _padded(values: Any, view: View, mask: Any) -> Any:
+    """The values with noise where there is no data."""
+    import torch
+
+    at = next(i for i, a in enumerate(view.axes) if a.ragged)
+    there = mask.reshape(len(mask), *(a.size if i == at else 1 for i, a in enumerate(view.axes)), 1)
+    return torch.where(there, values, torch.randn_like(values))
 
 
 def _inputs(symbol: str, view: View, rows: int, seed: int) -> tuple[Any, ...]:
@@ -202,7 +215,8 @@ def random_inputs(view: View, rows: int, seed: int = 0):  # type: ignore[no-unty
         lengths = torch.randint(1, size + 1, (rows, 1), generator=generator)
         lengths[2:3], lengths[3:4] = 0, size
         mask = torch.arange(size) < lengths
-        values = torch.where(mask.reshape(rows, *(size if i == at else 1 for i in range(len(view.shape)))), values, 0.0)
+        there = mask.reshape(rows, *(size if i == at else 1 for i in range(len(view.shape))))
+        values = torch.where(there, values, 0.0)
     return values, codes, mask
 
 

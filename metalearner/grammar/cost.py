@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ..errors import PluginError
 from ..records import Config, View
 from .build import build
 from .types import Productions
@@ -44,12 +45,24 @@ GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
 
 def cost(config: Config, views: Mapping[str, View], width: int, productions: Productions) -> Cost:
-    """Build a "net" derivation without memory and push one row through it; `width` numbers come out of its head."""
+    """Build a "net" derivation without memory and push one row through it; `width` numbers come out of its head.
+
+    Raises PluginError when one of its modules has to see what its input holds.
+    """
     work = _Work()
-    with torch.device("meta"), torch.no_grad():
-        net = build(config, views, width, productions).eval()
-        with _Dispatched(work), _Called(work):
-            net([_row(view) for view in views.values()])
+    with torch.no_grad():
+        with _Unfilled():
+            net = build(config, views, width, productions)
+        net = net.to("meta").eval()
+        try:
+            with torch.device("meta"), _Dispatched(work), _Called(work):
+                net([_row(view) for view in views.values()])
+        except (RuntimeError, NotImplementedError) as problem:
+            raise PluginError(
+                f"A network could not be run without memory: {problem}",
+                "Modules run from shapes alone; so they export, too.",
+                "Choose with torch.where instead of `if`, and compute constants when the module is made.",
+            ) from problem
     return Cost(sum(p.numel() for p in net.parameters()), work.flops // 2, work.written)
 
 
@@ -66,6 +79,18 @@ class _Work:
         return out
 
 
+class _Unfilled(TorchFunctionMode):
+    """Weights, which begin empty or random, are made without memory, and so is what meets them; constants are computed."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.empty, torch.rand, torch.randn) and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        if any(isinstance(a, torch.Tensor) and a.is_meta for a in args):
+            args = tuple(a.to("meta") if isinstance(a, torch.Tensor) else a for a in args)
+        return func(*args, **kwargs)
+
+
 class _Called(TorchFunctionMode):
     """Answers the commonest calls from their shapes alone; the others go on to the dispatcher."""
 
@@ -79,9 +104,17 @@ class _Called(TorchFunctionMode):
             return self.work.wrote(torch.empty_like(args[0]))
         if name in PAIRED and len(args) == 2 and not kwargs and _like(*args):
             return self.work.wrote(torch.empty_like(args[0]))
-        if name in GATES and isinstance(args[1], torch.Tensor) and args[1].dim() == 3:
+        if name == "linear":
+            return self._linear(*args, **(kwargs or {}))
+        if name in GATES and isinstance(args[2], tuple | list) and args[0].dim() == 3:  # not packed
             return self._recurrent(GATES[name], *args)
         return func(*args, **(kwargs or {}))
+
+    def _linear(self, x: torch.Tensor, weight: torch.Tensor, bias: Any = None) -> torch.Tensor:
+        """x (..., inputs), weight (outputs, inputs) -> (..., outputs)."""
+        out = self.work.wrote(x.new_empty((*x.shape[:-1], weight.shape[0])))
+        self.work.flops += 2 * out.numel() * weight.shape[1]
+        return out
 
     def _recurrent(self, gates: int, x: torch.Tensor, state: Any, weights: Any, *options: Any) -> Any:
         """A recurrent cell along its series, in products alone; `options` as torch.gru has them."""

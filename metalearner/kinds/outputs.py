@@ -30,6 +30,10 @@ class Output(ABC):
     def fit(self, target: np.ndarray) -> State:
         """Learn the classes or the scale from the raw training target."""
 
+    def suit(self, state: State, metric_name: str) -> State:
+        """The state as the metric wants it: how a prediction becomes a decision."""
+        return state
+
     @abstractmethod
     def encode(self, state: State, target: np.ndarray) -> np.ndarray:
         """Raw target (n,) to what metrics and losses take; -1 or NaN for what was never seen."""

@@ -78,7 +78,11 @@ class Ladder:
         """How many levels are behind: a level is left when it has stalled, or when its share of the time is gone."""
         at = 0
         while at < len(self.levels) - 1:
-            here = [t for t in seen if t.outcome == "ok" and t.rung >= FULL and self.level_of(t.proposal) in self.levels[: at + 1]]
+            here = [
+                t
+                for t in seen
+                if t.outcome == "ok" and t.rung >= FULL and self.level_of(t.proposal) in self.levels[: at + 1]
+            ]
             if spent < (at + 1) / len(self.levels) and not _stalled(here):
                 break
             at += 1

@@ -35,6 +35,7 @@ class LocalProcesses(Executor):
 
     def start(self, begin: Begin, workers: int, address: str = "") -> None:
         """Spawn `workers` processes; they import and wait while the caller goes on."""
+        workers = workers or os.cpu_count() or 1
         self._begin = begin
         self._memory = int(_total_memory() * MEMORY_SHARE / workers)
         self._workers = [_Worker.spawn(begin, self._memory) for _ in range(workers)]

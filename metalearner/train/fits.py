@@ -31,9 +31,9 @@ from .stack import Stack
 
 # Where stacking stops paying, found by `benchmarks/throughput.py`: weights of one network, and multiply-adds of its
 # forward pass over a batch. Beyond them one network alone keeps a core busy.
-MOST_WEIGHTS, MOST_WORK = 50_000, 2_500_000
+MOST_WEIGHTS, MOST_WORK = 120_000, 13_000_000
 # Networks in one stack, and weights of all of them together: more gain nothing, and leave the cache.
-MOST_NETWORKS, MOST_TOGETHER = 64, 400_000
+MOST_NETWORKS, MOST_TOGETHER = 64, 1_000_000
 # Numbers in the rows of one fold, up to which several folds share a stack: it holds all of them in memory.
 MOST_NUMBERS = 10_000_000
 # Environment variable that overrides how many networks are trained side by side; 1 turns it off.

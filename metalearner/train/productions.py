@@ -49,7 +49,7 @@ class Gradient(Production):
             "patience": Int(3, 60, 12, log=True),
             "ema": Choice((0.0, 0.99, 0.998)),
             "mixup": Float(0.0, 0.4, 0.0),
-            "augment": Choice((0.0, 0.5, 1.0)),
+            "augment": Choice((0.0, 0.2, 0.5)),
         }
 
 

@@ -59,7 +59,8 @@ def naswot(net: nn.Module, inputs: list[Input]) -> float | None:
     """
     patterns: list[torch.Tensor] = []
 
-    def note(module: nn.Module, _: Any, found: torch.Tensor) -> None:
+    def note(module: nn.Module, _: Any, found: Any) -> None:
+        found = found[0] if isinstance(found, tuple) else found  # a mixer gives features and mask
         if found.shape[0] == rows:
             patterns.append((found > 0).reshape(rows, -1)[:, :UNITS])
 

@@ -110,6 +110,8 @@ def test_a_run_loses_a_node_and_no_trial(cluster, tmp_path, monkeypatch):
     removed = []
 
     def listen(event):
+        if event["stage"] == "propose":  # however slow this machine is: both nodes take part
+            executor._ray.wait([w.awaits for w in executor._workers], num_returns=2, timeout=60.0)
         here = executor._ray.get_runtime_context().get_node_id() if event["stage"] == "search" else ""
         if here and not removed and any(w.missing and w.node != here for w in executor._workers):
             cluster.remove_node(second)

@@ -63,12 +63,13 @@ CLASSIC_FAMILIES: list[Family] = [
             },
             # small and held back: for few or noisy rows
             {
-                "rounds": 400,
+                "rounds": 300,
                 "leaves": 8,
-                "min_leaf": 10,
+                "learning_rate": 0.1,
+                "min_leaf": 3,
                 "feature_share": 0.5,
-                "row_share": 0.5,
-                "l2": 5.0,
+                "row_share": 0.8,
+                "l2": 3.0,
             },
             {"learning_rate": 0.08, "min_leaf": 15, "row_share": 0.6, "l2": 0.1},
             {

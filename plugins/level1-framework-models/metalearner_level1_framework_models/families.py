@@ -218,4 +218,19 @@ SEQUENCES = [
     ),
 ]  # fmt: skip
 
-NET_FAMILIES: list[Family] = [*ORDERLESS, *TABLES, *IMAGES, *SEQUENCES]
+MIXED = [
+    family(
+        "mlp-mixer",
+        "Perceptrons over patches and over channels in turn: places that differ, without convolution or attention.",
+        [
+            ({}, {"lr": 2e-3, "weight_decay": 0.05, "epochs": 40, "warmup": 0.1}),
+            (
+                {"width": 32, "blocks": 2, "dropout": 0.2},
+                {"lr": 4e-3, "weight_decay": 0.05, "batch_size": 32, "epochs": 50, "warmup": 0.1, "patience": 15},
+            ),
+        ],
+        ("token-mlp",),
+    ),
+]  # fmt: skip
+
+NET_FAMILIES: list[Family] = [*ORDERLESS, *TABLES, *IMAGES, *SEQUENCES, *MIXED]

@@ -289,7 +289,7 @@ def _datasets(
 
     matrix, (kept, watched) = _matrix(case.fold.train, case.fold.views), split
     first = flat.width(case.fold.views)
-    about = {"categorical_feature": list(range(first, matrix.shape[1])), "params": dict(parameters)}
+    about: dict[str, Any] = {"categorical_feature": list(range(first, matrix.shape[1])), "params": dict(parameters)}
     train = lightgbm.Dataset(matrix[case.rows[kept]], case.label[kept], **about)
     return train, lightgbm.Dataset(matrix[case.rows[watched]], case.label[watched], reference=train, **about)
 

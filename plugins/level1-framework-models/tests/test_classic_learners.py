@@ -303,13 +303,14 @@ def test_an_outlier_does_not_run_away():
 
 def test_trees_grow_on_from_an_earlier_rung(tmp_path):
     dataset, transform, aim = digits()
-    folds = [dataset.fold(0, transform)]
+    folds = [dataset.fold(i, transform) for i in range(2)]
     config, learner = Config("trees", {"rounds": 60, "leaves": 8}), BY_NAME["trees"]
-    (short,) = learner.fit([config], folds, aim, Rung(share=0.3), [None])
-    (tmp_path / "0").mkdir()
+    assert learner.partial(config)
+    (short,) = learner.fit([config], folds[:1], aim, Rung(share=0.3, folds=1), [None])
+    (tmp_path / "0").mkdir()  # the second fold is fitted from the start
     short.models[0].save(tmp_path / "0")
-    (longer,) = learner.fit([config], folds, aim, Rung(), [tmp_path])
-    assert short.facts["rounds"] <= 18 < longer.facts["rounds"] <= 60
+    (longer,) = learner.fit([config], folds, aim, Rung(share=0.9), [tmp_path])
+    assert short.facts["rounds"] <= 18 < longer.facts["rounds"] <= 54
     tree = "Tree=5"
     assert longer.models[0].text.partition(tree)[2][:300] == short.models[0].text.partition(tree)[2][:300]
     losses = [
@@ -317,6 +318,29 @@ def test_trees_grow_on_from_an_earlier_rung(tmp_path):
         for f in (short, longer)
     ]
     assert losses[1] < losses[0]
+
+
+def test_trees_that_are_done_have_seen_every_row(tmp_path):
+    dataset, transform, aim = digits()
+    folds = [dataset.fold(0, transform)]
+    config, learner = Config("trees", {"rounds": 40, "leaves": 8, "row_share": 1.0}), BY_NAME["trees"]
+    (part,) = learner.fit([config], folds, aim, Rung(share=0.5), [None])
+    (done,) = learner.fit([config], folds, aim, Rung(), [None])
+    assert part.facts["watched"] and not done.facts["watched"]
+    roots = [int(m.text.partition("internal_count=")[2].split()[0]) for m in (part.models[0], done.models[0])]
+    assert roots[0] < 0.9 * roots[1] and roots[1] == len(folds[0].train_target)
+    assert done.facts["rounds"] == pytest.approx(40 / 0.85, abs=1)
+    (tmp_path / "0").mkdir()
+    done.models[0].save(tmp_path / "0")
+    (again,) = learner.fit([config], folds, aim, Rung(), [tmp_path])
+    assert again.models[0].text == done.models[0].text
+
+
+def test_linear_models_are_tried_side_by_side_where_they_are_quick():
+    case = sklearn_table(datasets.load_wine)
+    quick = fitted("linear", {"penalty": 0.1}, case)[2]
+    assert BY_NAME["linear"].together(quick) > 1
+    assert BY_NAME["linear"].together(quick | {"rows": 1e6}) == 1
 
 
 def test_logistic_regression_goes_on_from_an_earlier_rung(tmp_path):

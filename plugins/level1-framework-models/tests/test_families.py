@@ -8,17 +8,20 @@ import sys
 import pytest
 from metalearner_level1_framework_models.encoders import ENCODERS
 from metalearner_level1_framework_models.families import NET_FAMILIES
+from metalearner_level1_framework_models.grammar import PRIMITIVES
+from metalearner_level1_framework_models.table_families import TABLE_FAMILIES
 
 from metalearner import grammar
 from metalearner.records import Axis, View
 from metalearner.train.productions import PRODUCTIONS
 
-KNOWN = {p.name: p for p in [*PRODUCTIONS, *ENCODERS]}
+KNOWN = {p.name: p for p in [*PRODUCTIONS, *PRIMITIVES, *ENCODERS]}
 TABLE = View((Axis("columns", 9),), 1, (3, 30))
 IMAGE = View((Axis("space", 28), Axis("space", 28)), 1)
 SIGNAL = View((Axis("time", 120),), 1)
 RAW = View((Axis("set", 3), Axis("time", 40)), 5)
-PRESETS = [(f, i) for f in NET_FAMILIES for i in range(len(f.presets))]
+FAMILIES = [*NET_FAMILIES, *TABLE_FAMILIES]
+PRESETS = [(f, i) for f in FAMILIES for i in range(len(f.presets))]
 
 
 @pytest.mark.parametrize(("family", "number"), PRESETS, ids=lambda x: getattr(x, "name", x))
@@ -27,7 +30,7 @@ def test_presets_lie_in_their_spaces(family, number):
     assert family.presets[number].skeleton == family.presets[0].skeleton
 
 
-@pytest.mark.parametrize("family", NET_FAMILIES, ids=lambda f: f.name)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_presets_differ_and_build(family):
     from metalearner.grammar.build import build
 
@@ -41,22 +44,26 @@ def test_presets_differ_and_build(family):
     ("view", "names", "least"),
     [
         (TABLE, {"mlp", "tabm", "ft-transformer"}, 10),
-        (IMAGE, {"mlp", "resnet", "mobilenet", "efficientnet"}, 12),
-        (SIGNAL, {"mlp", "resnet-1d", "inception-time", "recurrent", "sequence-transformer"}, 14),
-        (RAW, {"mlp", "deep-sets", "resnet-1d", "inception-time", "recurrent", "sequence-transformer"}, 16),
+        (IMAGE, {"mlp", "resnet", "mobilenet", "efficientnet", "mlp-mixer"}, 14),
+        (SIGNAL, {"mlp", "resnet-1d", "inception-time", "recurrent", "sequence-transformer", "mlp-mixer"}, 16),
+        (
+            RAW,
+            {"mlp", "deep-sets", "resnet-1d", "inception-time", "recurrent", "sequence-transformer", "mlp-mixer"},
+            18,
+        ),
         (View((Axis("columns", 151),), 1), {"mlp", "tabm"}, 7),
         (View((Axis("columns", 0),), 1, (4,)), {"mlp", "tabm", "ft-transformer"}, 10),
         (View((Axis("time", 5), Axis("space", 16), Axis("space", 16)), 1), None, 20),
     ],
 )
 def test_families_by_view(view, names, least):
-    found = [f for f in NET_FAMILIES if f.accepts({"x": view})]
+    found = [f for f in FAMILIES if f.accepts({"x": view})]
     assert names is None or {f.name for f in found} == names
     assert sum(len(f.presets) for f in found) >= least
 
 
 def test_two_views_need_another_learner():
-    assert not any(f.accepts({"a": TABLE, "b": IMAGE}) for f in NET_FAMILIES)
+    assert not any(f.accepts({"a": TABLE, "b": IMAGE}) for f in FAMILIES)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: e.name)

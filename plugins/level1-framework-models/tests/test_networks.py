@@ -1,4 +1,4 @@
-"""Every encoder on every kind of view it takes: finite, independent rows, blind to padding, able to learn."""
+"""Every named encoder on every kind of view it takes: finite, independent rows, blind to padding, able to learn."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 from metalearner_level1_framework_models.encoders import ENCODERS
+from metalearner_level1_framework_models.grammar import PRIMITIVES
 from torch import nn
 
-from metalearner.records import Axis, View
+from metalearner.grammar.build import module as built
+from metalearner.records import Axis, Config, View
 
 BY_NAME = {e.name: e for e in ENCODERS}
+KNOWN = {p.name: p for p in [*PRIMITIVES, *ENCODERS]}
 
 
 def table(columns: int, *cardinalities: int) -> View:
@@ -66,7 +69,7 @@ def rows(view: View, n: int = 6, seed: int = 0) -> list[torch.Tensor | None]:
 
 def build(name: str, view: View, **numbers: object) -> nn.Module:
     torch.manual_seed(0)
-    return BY_NAME[name].build(numbers, view, {})
+    return built(Config(name, numbers), view, KNOWN)
 
 
 def test_every_encoder_has_views_here():
@@ -125,6 +128,7 @@ SMALL = {
     "inception-time": View((Axis("time", 24),), 1),
     "recurrent": View((Axis("time", 24),), 1),
     "sequence-transformer": View((Axis("time", 24),), 1),
+    "mlp-mixer": image(8, 8, 1),
 }
 
 
@@ -181,6 +185,7 @@ def test_number_embeddings_keep_outliers_apart(embedding):
         ("inception-time", {"depth": 7, "kernel": 63}),
         ("recurrent", {"cell": "lstm", "layers": 2, "bidirectional": False}),
         ("sequence-transformer", {"width": 30, "heads": 8}),
+        ("mlp-mixer", {"blocks": 1, "patches": 16}),
     ],
 )
 def test_other_numbers_build_too(name, numbers):

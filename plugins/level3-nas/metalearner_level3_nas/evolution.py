@@ -145,7 +145,8 @@ class Engine(Proposer):
             ]
             base = max((i.skill for i in self.population.individuals()), default=None)
             # Its next one is a child of any network, of the catalogue too, and costs about as much.
-            arms.append(replace(self._arm(INVENTED, max(nets, default=None)), base=base))
+            expected = float(np.median(nets)) if nets else None
+            arms.append(replace(self._arm(INVENTED, expected), base=base))
         able = [a for a in arms if a.best is not None or len(self.history.of([a.name])) < HOPELESS]
         return [a for a in able if (a.first_seconds or 0.0) <= moment.seconds_left]
 
@@ -174,12 +175,12 @@ class Engine(Proposer):
         return None
 
     def _of_family(self, outlook: Outlook, family: Family, portfolio: Sequence[Proposal]) -> _Draft | None:
-        """What the portfolio still has of it while little is known; then its TPE, and mutations of its best."""
+        """What the portfolio and the presets still have while little is known; then its TPE, and steps from its best."""
         entries = self.history.of([family.name])
-        known = [p for p in portfolio if p.family == family.name]
+        known = [(p.config, p.reason) for p in portfolio if p.family == family.name]
+        known += [(c, f"preset {i + 1}") for i, c in enumerate(family.presets) if self.history.fresh(c)]
         if known and len(entries) < STARTUP:
-            return _Draft(known[0].config, family.name, "portfolio", f"{known[0].reason}; {outlook.reason}",
-                          outlook.seconds)  # fmt: skip
+            return _Draft(known[0][0], family.name, "portfolio", f"{known[0][1]}; {outlook.reason}", outlook.seconds)
         study = self.studies.of(family.name, family.presets[0], entries)
         rng = self.history.generator()
         close = rng.random() < (NEAR_FIRST if len(study) < FEW else NEAR)
@@ -199,7 +200,7 @@ class Engine(Proposer):
         self, family: Family, entries: Sequence[Entry], rng: np.random.Generator
     ) -> tuple[Config | None, str, str]:
         """A small step from a family's best numbers, or from its default ones."""
-        skills = [(s, e) for e in entries if (s := self.history.skill(e)) is not None]
+        skills = [(s, e) for e in entries if (s := self.history.cautious(e)) is not None]
         skill, best = max(skills, key=lambda pair: pair[0], default=(math.nan, None))
         parent = best.config if best else family.presets[0]
         config = near(parent, self.scope.productions, rng)

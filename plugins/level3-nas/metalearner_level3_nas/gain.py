@@ -22,11 +22,13 @@ STEP = 0.1
 STEP_DOUBT, STEPS = 2, 4
 # A config without improvement counts as this much of a step of nothing: the nearer the top, the smaller the steps.
 STALE = 0.25
+# No step takes off a larger share of the error that is left.
+BOLDEST = 0.3
 # An arm nobody tried is expected to come as far as the best one; odds of 1/e of the average take off so much skill.
 UNTRIED = 0.05
 # Seconds that a trial costs beside its fit: asking, submitting, collecting.
 OVERHEAD = 0.1
-# Configs whose cost and whose failures say something about the next one's.
+# Configs whose cost says something about the next one's.
 RECENT = 12
 
 
@@ -89,6 +91,7 @@ def _promise(arm: Arm, top: float) -> tuple[float, float, float]:
         return 1 / (2 + arm.tried + arm.open), reached, UNTRIED
     usual = STEP * max(0.0, 1 - arm.best)
     step = (STEP_DOUBT * usual + sum(arm.steps)) / (STEP_DOUBT + len(arm.steps) + arm.since * STALE)
+    step = min(step, BOLDEST * max(0.0, 1 - arm.best))  # the way from a failure to something good is no measure
     return 1 / (2 + arm.since + arm.open), max(arm.best, arm.base or arm.best) + step, step
 
 
@@ -117,7 +120,7 @@ class Ledger:
             return arm
         best, mark, since, steps = None, None, 0, []
         for entry in entries:
-            skill = self.history.skill(entry)
+            skill = self.history.cautious(entry)
             since += 1
             if skill is None:
                 continue
@@ -127,11 +130,12 @@ class Ledger:
             elif skill > mark + self.history.noise:
                 steps.append(skill - mark)
                 mark, since = skill, 0
-        recent = entries[-RECENT:]
-        firsts = sorted(e.trials[0].seconds for e in recent)
-        return replace(arm, best=best, tried=len(entries), since=since, steps=tuple(steps[-STEPS:]),
-                       seconds=sum(e.seconds for e in recent) / len(recent),
-                       first_seconds=firsts[len(firsts) // 2])  # fmt: skip
+        paid = [e for e in entries if not e.failed or e.trials[-1].outcome == "timeout"][-RECENT:]
+        firsts = sorted(e.trials[0].seconds for e in paid)
+        arm = replace(arm, best=best, tried=len(entries), since=since, steps=tuple(steps[-STEPS:]))
+        if not paid:
+            return arm
+        return replace(arm, seconds=sum(e.seconds for e in paid) / len(paid), first_seconds=firsts[len(firsts) // 2])
 
 
 def _mille(skill: float) -> str:

@@ -73,7 +73,7 @@ class History:
         self.version = 0
         self._known: set[int] = set()
         self._lifts: dict[tuple[str, int, float], float] = {}
-        self._noise = NOISE
+        self._noise, self._folds = NOISE, 1
         self._keys: dict[str, str] = {}
 
     def learn(self, seen: Sequence[Trial]) -> list[Trial]:
@@ -138,6 +138,18 @@ class History:
         assert trial.skill is not None
         return trial.skill if trial.rung >= FULL else trial.skill + self._lift(entry.family, trial)
 
+    def cautious(self, entry: Entry) -> float | None:
+        """The skill less what it may owe to luck: a standard error for every fold it was not fitted on yet.
+
+        Among many configs on one fold the best one looks better than it is.
+        """
+        skill, trial = self.skill(entry), entry.best
+        if skill is None or trial is None or trial.rung >= FULL:
+            return skill
+        folds, share = _reach(trial)
+        missing = max(self._folds / max(1, folds), 1 / max(share, 0.1))
+        return skill - self.noise * (math.sqrt(missing) - 1)
+
     def _lift(self, family: str, trial: Trial) -> float:
         """Mean change from a rung like this trial's to the full fit; by family where it is epochs that were missing."""
         folds, share = _reach(trial)
@@ -171,7 +183,7 @@ class History:
         rows = [s for t in full if len(s := fold_skills(t, self.metric)) > 1]
         if not rows:
             return NOISE
-        width = max(len(r) for r in rows)
+        width = self._folds = max(len(r) for r in rows)
         table = np.array([r for r in rows if len(r) == width])  # (configs, folds)
         table = table[table.mean(axis=1) >= np.median(table.mean(axis=1))]
         left = table - table.mean(axis=1, keepdims=True)

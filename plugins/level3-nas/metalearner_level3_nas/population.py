@@ -130,7 +130,7 @@ class Population:
                 groups[entry.identity] = [*groups.pop(entry.identity, []), entry]  # moves to the end
         found = []
         for identity, entries in groups.items():
-            skills = [self.history.skill(e) or 0.0 for e in entries]
+            skills = [self.history.cautious(e) or 0.0 for e in entries]
             at = int(np.argmax(skills))
             found.append(Individual(identity, entries, entries[at], skills[at]))
         return found

@@ -18,7 +18,9 @@ from .padding import Padding
 
 # Under vmap the fused kernel is called network by network, which torch warns about at each call. It is still the
 # quickest: written out, the same took up to four times as long at 256 positions.
-warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented the batching")
+warnings.filterwarnings(
+    "ignore", message="There is a performance drop because we have not yet implemented the batching"
+)
 
 
 class Attention(nn.Module):
@@ -38,13 +40,15 @@ class Attention(nn.Module):
     def forward(self, asking: torch.Tensor, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """Asking (B, Q, d), x (B, N, d), mask (B, N) True where there is a token -> (B, Q, d).
 
-        Where nothing is there all are asked alike, for an empty softmax has no value.
+        Where there is no token, only the last layer's bias.
         """
         q = self.query(asking).unflatten(-1, (self.heads, -1)).transpose(-2, -3)  # (B, h, Q, d / h)
         k, v = self.key_value(x).unflatten(-1, (2 * self.heads, -1)).transpose(-2, -3).chunk(2, dim=-3)
-        seen = None if mask is None else (mask | ~mask.any(dim=-1, keepdim=True))[..., None, None, :]  # (B, 1, 1, N)
-        found = scaled_dot_product_attention(q, k, v, seen)
-        return self.out(found.transpose(-2, -3).flatten(-2))
+        if mask is None:
+            return self.out(scaled_dot_product_attention(q, k, v).transpose(-2, -3).flatten(-2))
+        some = mask.any(dim=-1, keepdim=True)  # (B, 1); an empty softmax has no value
+        found = scaled_dot_product_attention(q, k, v, (mask | ~some)[..., None, None, :])
+        return self.out(found.transpose(-2, -3).flatten(-2) * some.unsqueeze(-1))
 
 
 class GlobalAttention(nn.Module):
