@@ -123,7 +123,9 @@ def prepare_search(request: Request, executor: Executor, clock: Clock, setting: 
     dataset, registry = setting.dataset, setting.registry
     # A budget of trials is one of full fits: nobody is in a hurry.
     whole = request.budget.seconds is None
-    rungs = Rungs(len(dataset.folds), registry.learners, registry.productions, setting.metric, whole)
+    rungs = Rungs(
+        [len(valid) for _, valid in dataset.folds], registry.learners, registry.productions, setting.metric, whole
+    )
     reaches = None if setting.task.goal is None else partial(meets_goal, setting, trials)
     ladder = Ladder(setting.families, reaches, setting.levels)
     return Search(executor, clock, rungs, ladder, request.seed, trials=seen)

@@ -30,7 +30,7 @@ ENCODERS = [
 
 @pytest.mark.parametrize(("production", "view"), ENCODERS)
 def test_encoders(production, view):
-    testing.check_production(production, view)
+    testing.check_production(production, view, productions=REGISTRY.productions)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)

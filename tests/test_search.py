@@ -123,7 +123,7 @@ class Here(Executor):
 
 
 def hunt(budget, executor=None, folds=2, reaches=None, seen=()):
-    rungs = Rungs(folds, LEARNERS, PRODUCTIONS, R2)
+    rungs = Rungs([200] * folds, LEARNERS, PRODUCTIONS, R2)
     clock = Clock(budget, reserve=0.5 if budget.seconds else 0.0)
     return Search(executor or Here(), clock, rungs, Ladder(FAMILIES, reaches), trials=list(seen))
 
@@ -168,6 +168,11 @@ def test_what_takes_no_time_is_fitted_in_full_at_once():
     executor = Here(lambda job: fitted(job, seconds=0.1))
     hunt(Budget(None, 20), executor).run(proposer())
     assert all(job.rung.folds is None for job in executor.done[4:])
+
+
+def test_where_rows_are_few_a_cheap_fit_takes_several_folds_or_all():
+    rows = {200: 1, 60: 2, 30: 5, 10: 5}
+    assert {n: Rungs([n] * 5, LEARNERS, PRODUCTIONS, R2).cheap for n in rows} == rows
 
 
 def test_on_one_fold_a_third_of_the_rounds_is_cheap():

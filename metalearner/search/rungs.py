@@ -1,8 +1,8 @@
 """Multi-fidelity: every fit begins cheap, the best are gone on with, never begun again.
 
 Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934) with two rungs. Where there are several folds the
-first one is the cheap fit; where there is one, a third of the epochs or rounds. Scores of the cheap rung are compared
-with each other alone.
+first ones are the cheap fit, as many as hold out enough rows to tell configs apart; where there is one, a third of
+the epochs or rounds. Scores of the cheap rung are compared with each other alone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from .. import grammar
 from ..kinds import Learner, Metric, Moment, Production, Rung
 from ..records import Config, Proposal, Trial
 
 # Of the cheap fits, one in so many goes on.
 ETA = 3
+# Held-out rows below which a score says next to nothing.
+TELLING = 100
 # Of one fold, the share of the epochs that is cheap.
 SHARE = 1 / 3
 FULL = 0.999
@@ -32,7 +36,7 @@ NEAR = 0.05
 class Rungs:
     """Which fits are cheap, which are full, and who goes on."""
 
-    folds: int
+    held: Sequence[int]  # held-out rows of each fold
     learners: Mapping[str, Learner]
     productions: Mapping[str, Production]
     metric: Metric
@@ -46,9 +50,16 @@ class Rungs:
         seconds = self._seconds(proposal, seen)
         if self.whole or (seconds is not None and seconds < NO_RUNG):
             return rung
-        if self.folds > 1:
-            return replace(rung, folds=1)
+        if len(self.held) > 1:
+            return replace(rung, folds=self.cheap) if self.cheap < len(self.held) else rung
         return replace(rung, share=SHARE) if learner.partial(proposal.config) else rung
+
+    @property
+    def cheap(self) -> int:
+        """Folds of the cheap fit; all of them where rows are so few that less would be luck."""
+        enough = np.flatnonzero(np.cumsum(self.held) >= TELLING)
+        folds = int(enough[0]) + 1 if len(enough) else len(self.held)
+        return folds if folds <= len(self.held) / 2 else len(self.held)
 
     def due(self, seen: Sequence[Trial], moment: Moment) -> list[Trial]:
         """Cheap fits to go on with now, best first, all of one shape; empty when none has earned it."""
@@ -91,17 +102,17 @@ class Rungs:
         return self._shapes[config.id]
 
     def comparable(self, trial: Trial) -> float:
-        """Skill on the cheap rung: of the first fold where there are several."""
-        by_fold = trial.facts.get("by_fold") or ()
-        if self.folds > 1 and by_fold and trial.facts.get("baseline") is not None:
-            return self.metric.skill(by_fold[0], trial.facts["baseline"])
+        """Skill on the cheap rung: of its folds where there are several."""
+        scores = (trial.facts.get("by_fold") or ())[: self.cheap]
+        if len(self.held) > 1 and scores and trial.facts.get("baseline") is not None:
+            return self.metric.skill(float(np.mean(scores)), trial.facts["baseline"])
         return trial.skill or 0.0
 
     def _cheap(self, seen: Sequence[Trial]) -> list[Trial]:
         """One trial a config as the cheap rung sees it; on one fold, full fits are another matter."""
         found: dict[str, Trial] = {}
         for trial in seen:
-            if trial.outcome == "ok" and (self.folds > 1 or trial.rung < FULL):
+            if trial.outcome == "ok" and (len(self.held) > 1 or trial.rung < FULL):
                 found.setdefault(trial.config.id, trial)
         return list(found.values())
 

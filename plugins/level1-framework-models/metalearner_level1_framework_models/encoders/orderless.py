@@ -89,9 +89,9 @@ class FTTransformerEncoder(Named):
         }
 
     def accepts(self, view: View) -> bool:
-        """Tables of at most 150 columns: attention costs their square."""
+        """Tables of 2 to 150 columns: attention compares them in pairs, and costs their square."""
         columns = size(view) + len(view.cardinalities)
-        return is_table(view) and 0 < columns <= 150
+        return is_table(view) and 1 < columns <= 150
 
     def expand(self, numbers: Mapping[str, Any], view: View) -> Config:
         """The class token comes in at the last block only and is all that is computed there: half the work for two."""

@@ -109,8 +109,8 @@ class Attention(Mixer):
         return {"heads": Choice((4, 2, 8))}
 
     def accepts(self, view: View) -> bool:
-        """2 to 402 positions."""
-        return 1 < positions(view) <= TOGETHER
+        """At least one axis, at most 402 positions."""
+        return bool(view.axes) and positions(view) <= TOGETHER
 
     def build(self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[Part]]) -> nn.Module:
         """The module."""
@@ -206,8 +206,8 @@ class TokenMLP(Mixer):
         return {"expansion": Choice((0.5, 1.0, 2.0))}
 
     def accepts(self, view: View) -> bool:
-        """2 to 402 positions that have a place: none of a set."""
-        return 1 < positions(view) <= TOGETHER and "set" not in view.kinds
+        """At least one axis and none of a set, for positions need a place; at most 402 of them."""
+        return bool(view.axes) and positions(view) <= TOGETHER and "set" not in view.kinds
 
     def build(self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[Part]]) -> nn.Module:
         """The module."""

@@ -34,6 +34,8 @@ class Convolution(nn.Module):
         sizes = [view.axes[i].size for i in axes]
         wanted = [kernel] * len(axes) if isinstance(kernel, int) else list(kernel)
         self.stride = list(stride or [1] * len(axes))
+        if len(axes) == 3 and max(self.stride) > 1:  # the backward pass of longer ones overruns its memory (torch 2.13)
+            wanted = [min(k, max(5, s + 1)) for k, s in zip(wanted, self.stride)]
         kernels = [min(odd(k), 2 * n - 1) for k, n in zip(wanted, sizes)]
         self.dilation = [dilation if n > dilation else 1 for n in sizes]
         self.padding = [d * (k // 2) for k, d in zip(kernels, self.dilation)]
