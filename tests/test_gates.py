@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from metalearner.grammar.build import Net
-from metalearner.train.gates import Limits, Pruned, gate, multiply_adds
+from metalearner.grammar.cost import multiply_adds
+from metalearner.train.gates import Limits, Pruned, gate
 from metalearner.train.losses import CrossEntropy, Squared
 
 

@@ -239,8 +239,8 @@ def test_a_large_network_is_trained_alone(aim):
 
 
 def test_how_many_fit_together_depends_on_size_time_and_the_switch(aim, monkeypatch):
-    facts = {"stackable": True, "parameters": 1000, "fit_seconds": 0.5, "folds": 2}
-    assert NetLearner().together(facts) == 8
+    facts = {"stackable": True, "parameters": 10_000, "fit_seconds": 1.0, "folds": 2, "batch": 1}
+    assert NetLearner().together(facts) == 10  # (4.5 + 2) x 4 - 4.5 networks take 4 s
     assert NetLearner().together({**facts, "fit_seconds": 1e-4}) == 32
     assert NetLearner().together({**facts, "fit_seconds": 1e-4, "parameters": 100_000}) == 5
     assert NetLearner().together({**facts, "fit_seconds": 100.0}) == 1

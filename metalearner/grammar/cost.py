@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, shape_wrapper
 
 from ..errors import PluginError
 from ..records import Config, View
@@ -40,6 +41,14 @@ PAIRED = frozenset((
     "__truediv__",
 ))
 # fmt: on
+
+
+def _cell(series: torch.Size, within: torch.Size, across: torch.Size, *_: Any, **__: Any) -> int:
+    """Operations of a recurrent layer as the CPU runs it: series (T, B, in), weights (4H, in) and (4H, H)."""
+    return 2 * series[0] * series[1] * (math.prod(within) + math.prod(across))
+
+
+COUNTED = {**flop_registry, torch.ops.aten.mkldnn_rnn_layer: shape_wrapper(_cell)}
 # Products a step of a recurrent cell has for each of its units.
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
@@ -64,6 +73,14 @@ def cost(config: Config, views: Mapping[str, View], width: int, productions: Pro
                 "Choose with torch.where instead of `if`, and compute constants when the module is made.",
             ) from problem
     return Cost(sum(p.numel() for p in net.parameters()), work.flops // 2, work.written)
+
+
+def multiply_adds(net: torch.nn.Module, inputs: Any) -> int:
+    """Multiplications with an addition in one forward pass over these inputs: products, convolutions, attention."""
+    work = _Work()
+    with torch.no_grad(), _Dispatched(work):
+        net(inputs)
+    return work.flops // 2
 
 
 @dataclass
@@ -138,7 +155,7 @@ class _Dispatched(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
+        count = COUNTED.get(func._overloadpacket)
         if count is not None:
             self.work.flops += count(*args, **(kwargs or {}), out_val=out)
         first = out[0] if isinstance(out, tuple | list) and out else out

@@ -84,15 +84,18 @@ class Rungs:
         self.promoted |= {t.name for t in seen if t.rung < FULL and t.config.id in full}
 
     def facts_of_shape(self, proposal: Proposal, seen: Sequence[Trial]) -> Mapping[str, Any]:
-        """Facts of the latest fit that had this shape, else of the largest of its skeleton; empty when there is none."""
+        """Facts of the latest fit that had this shape, else of the largest of its skeleton that stacks, if there is one."""
         good = [t for t in reversed(seen) if t.outcome == "ok"]
         shape = self._shape(proposal.config)
         alike = next((t.facts for t in good if self._shape(t.config) == shape), None)
         if alike is not None:
             return alike
         kind = _kind(proposal.config)
+        # What cannot be stacked after all is fitted one by one, within the seconds of a job.
         return max(
-            (t.facts for t in good if _kind(t.config) == kind), key=lambda facts: facts.get("parameters", 0), default={}
+            (t.facts for t in good if _kind(t.config) == kind),
+            key=lambda facts: (bool(facts.get("stackable")), facts.get("parameters", 0)),
+            default={},
         )
 
     def _shape(self, config: Config) -> str:

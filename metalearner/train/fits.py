@@ -16,10 +16,11 @@ from .. import grammar
 from ..arrays import Fold, take
 from ..errors import PluginError, unknown
 from ..grammar.build import build
+from ..grammar.cost import multiply_adds
 from ..kinds import Aim, Loss, Optimiser, Rung
 from ..records import Config, canonical
 from .bank import Bank
-from .gates import Limits, gate, multiply_adds
+from .gates import Limits, gate
 from .goal import ManyRows
 from .loop import Course, Data, Training, batch_size
 from .losses import chosen

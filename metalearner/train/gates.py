@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import RunError
+from ..grammar.cost import multiply_adds
 from ..kinds import Loss
 from .zero_cost import Input, zero_cost
 
@@ -87,21 +87,6 @@ def untouched(net: nn.Module) -> Iterator[None]:
                     buffer.copy_(before)
             for module, mode in modes:
                 module.training = mode
-
-
-def multiply_adds(net: nn.Module, inputs: list[Input]) -> int:
-    """Multiplications with an addition in one forward pass: matrix products, convolutions, attention."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mkldnn_rnn_layer: _recurrent})
-    with torch.no_grad(), counter:
-        net(inputs)
-    return counter.get_total_flops() // 2
-
-
-def _recurrent(series: torch.Size, within: torch.Size, across: torch.Size, *_: Any, **__: Any) -> int:
-    """Operations of an LSTM layer as the CPU runs it: series (T, B, in), weights (4H, in) and (4H, H)."""
-    return 2 * series[0] * series[1] * (math.prod(within) + math.prod(across))
 
 
 def _forward(net: nn.Module, inputs: list[Input]) -> tuple[torch.Tensor, int]:

@@ -14,6 +14,8 @@ from ..records import Config, View
 
 # Seconds that a job of several configs should take.
 JOB = 4.0
+# A step of a stack costs as much as its networks' weights and so many more: what is paid once (benchmarks/throughput.py).
+OVERHEAD = 45_000
 
 
 class NetLearner(Learner):
@@ -54,10 +56,12 @@ class NetLearner(Learner):
         return True
 
     def together(self, facts: Mapping[str, Any]) -> int:
-        """As many as a stack of that size holds and a few seconds are enough for."""
+        """As many as a stack of that size holds, and as are done in a few seconds."""
         from .fits import most_networks
 
         if not facts.get("stackable"):
             return 1
-        room = most_networks(int(facts["parameters"])) // int(facts.get("folds", 1))
-        return max(1, min(room, round(JOB / max(1e-3, float(facts["fit_seconds"])))))
+        parameters, folds, batch = (int(facts.get(k, 1)) for k in ("parameters", "folds", "batch"))
+        once = OVERHEAD / parameters  # in networks
+        networks = (once + batch * folds) * JOB / max(1e-3, batch * float(facts["fit_seconds"])) - once
+        return max(1, int(min(most_networks(parameters), networks)) // folds)

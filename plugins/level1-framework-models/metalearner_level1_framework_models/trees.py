@@ -93,7 +93,7 @@ class TreesModel(Model):
     def save(self, folder: Path) -> None:
         """`trees.txt` and `trees.json`."""
         (folder / "trees.txt").write_text(self.text)
-        about = {"views": {k: v.to_json() for k, v in self.views.items()}, "present": self.present}
+        about: dict[str, Any] = {"views": {k: v.to_json() for k, v in self.views.items()}, "present": self.present}
         about |= {"classes": self.classes, "stopped": self.stopped, "whole": self.whole}
         (folder / "trees.json").write_text(json.dumps(about))
 
