@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from .monitor import reference
 from .plugins import Registry
 from .predictor import Predictor
 from .propose import Portfolio, propose
-from .records import Description, Experience, Proposal, Recall, Scorecard, Trial
+from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
 from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, quick
@@ -56,7 +57,7 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
         warm = Warm()
         try:
             setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
-            hunt = prepare_search(request, executor, clock, setting, folder)
+            hunt = prepare_search(request, executor, clock, setting, folder, warm)
             hunt.listen = partial(heard, folder / "trials", story, clock, warm)
             # Something quick is set going while the data are still being looked at.
             begun = hunt.begin(quick(setting.families)[:1])
@@ -114,7 +115,9 @@ def formulate_and_prepare(
     return Setting(dataset, registry, request.families), sealed
 
 
-def prepare_search(request: Request, executor: Executor, clock: Clock, setting: Setting, folder: Path) -> Search:
+def prepare_search(
+    request: Request, executor: Executor, clock: Clock, setting: Setting, folder: Path, warm: Warm
+) -> Search:
     """The search of this run, with what an earlier process of it has tried."""
     trials = folder / "trials"
     seen = ledger.read(trials)
@@ -123,9 +126,8 @@ def prepare_search(request: Request, executor: Executor, clock: Clock, setting: 
     dataset, registry = setting.dataset, setting.registry
     # A budget of trials is one of full fits: nobody is in a hurry.
     whole = request.budget.seconds is None
-    rungs = Rungs(
-        [len(valid) for _, valid in dataset.folds], registry.learners, registry.productions, setting.metric, whole
-    )
+    held = [len(valid) for _, valid in dataset.folds]
+    rungs = Rungs(held, registry.learners, registry.productions, setting.metric, partial(look, setting, warm), whole)
     reaches = None if setting.task.goal is None else partial(meets_goal, setting, trials)
     ladder = Ladder(setting.families, reaches, setting.levels)
     return Search(executor, clock, rungs, ladder, request.seed, trials=seen)
@@ -136,6 +138,12 @@ def heard(trials: Path, story: Story, clock: Clock, warm: Warm, trial: Trial) ->
     ledger.keep(trials, trial)
     story.tell("search", trial=trial, left=clock.left)
     warm.begin()
+
+
+def look(setting: Setting, warm: Warm, config: Config) -> Mapping[str, Any]:
+    """What is known of a config before it is fitted; nothing as long as that would have to wait for imports."""
+    learner = setting.registry.get("learners", config.production)
+    return learner.look(config, setting.views, setting.aim) if warm.ready else {}
 
 
 def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
@@ -286,6 +294,11 @@ class Warm:
         if self._thread is None:
             self._thread = threading.Thread(target=self._import, daemon=True)
             self._thread.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is there already."""
+        return self._thread is not None and not self._thread.is_alive()
 
     def wait(self) -> None:
         """Until everything is there."""

@@ -104,6 +104,10 @@ class Learner(ABC):
         """Whether a share of a fit says something about the whole, and can be gone on with."""
         return False
 
+    def look(self, config: Config, views: Mapping[str, View], aim: Aim) -> Mapping[str, Any]:
+        """What can be said of a config before it is fitted, its size above all; by the names that facts of a fit have."""
+        return {}
+
     def together(self, facts: Mapping[str, Any]) -> int:
         """How many configs of one shape to fit side by side, judged by the facts of an earlier fit of that shape."""
         return 1

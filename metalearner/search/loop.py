@@ -10,7 +10,7 @@ from ..kinds import Executor, Job, Learner, Moment, Proposer
 from ..records import Proposal, Trial
 from .clock import Clock
 from .ladder import Ladder
-from .rungs import FULL, Rungs
+from .rungs import FULL, Rungs, going_on
 
 # Nothing is begun with less than this left, in seconds.
 SHORTEST = 1.0
@@ -85,7 +85,7 @@ class Search:
         moment = self._moment()
         if due := self.rungs.due(self.trials, moment):
             learner = self.rungs.learners[due[0].config.production]
-            due = due[: self._room(learner.together(due[0].facts))]
+            due = due[: self._room(learner.together(going_on(due[0])))]
             self.rungs.promoted |= {t.name for t in due}
             return Job(self._numbers(len(due)), tuple(t.proposal for t in due), self.clock.rung(self.seed),
                        tuple(t.name for t in due))  # fmt: skip

@@ -7,7 +7,8 @@ the epochs or rounds. Scores of the cheap rung are compared with each other alon
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +41,7 @@ class Rungs:
     learners: Mapping[str, Learner]
     productions: Mapping[str, Production]
     metric: Metric
+    look: Callable[[Config], Mapping[str, Any]] = lambda config: {}  # what is known of a config before it is fitted
     whole: bool = False  # no cheap fits: every trial is a full one
     promoted: set[str] = field(default_factory=set)  # names of trials gone on with
     _shapes: dict[str, str] = field(default_factory=dict)
@@ -84,19 +86,19 @@ class Rungs:
         self.promoted |= {t.name for t in seen if t.rung < FULL and t.config.id in full}
 
     def facts_of_shape(self, proposal: Proposal, seen: Sequence[Trial]) -> Mapping[str, Any]:
-        """Facts of the latest fit that had this shape, else of the largest of its skeleton that stacks, if there is one."""
+        """Facts of the latest fit that had this shape, else of the one of its skeleton nearest in size; empty without one."""
         good = [t for t in reversed(seen) if t.outcome == "ok"]
         shape = self._shape(proposal.config)
         alike = next((t.facts for t in good if self._shape(t.config) == shape), None)
         if alike is not None:
             return alike
         kind = _kind(proposal.config)
-        # What cannot be stacked after all is fitted one by one, within the seconds of a job.
-        return max(
-            (t.facts for t in good if _kind(t.config) == kind),
-            key=lambda facts: (bool(facts.get("stackable")), facts.get("parameters", 0)),
-            default={},
-        )
+        known = [t.facts for t in good if _kind(t.config) == kind]
+        own = self.look(proposal.config) if known else {}
+        if not own:
+            return {}
+        nearest = min(known, key=lambda facts: abs(math.log(facts["parameters"] / own["parameters"])))
+        return {**nearest, **own}
 
     def _shape(self, config: Config) -> str:
         """Remembered: it is asked for every trial at every step."""
@@ -139,6 +141,13 @@ class Rungs:
 def rest(trial: Trial) -> float:
     """Seconds that the rest of a cheap fit is expected to take."""
     return trial.seconds * (1 - trial.rung) / max(trial.rung, 1e-3)
+
+
+def going_on(trial: Trial) -> dict[str, Any]:
+    """The facts of a cheap fit as those of what is left of it: more folds, or more epochs, take longer."""
+    left = (1 - trial.rung) / max(trial.rung, 1e-3)
+    folds = max(1, round(trial.facts.get("folds", 1) * left))
+    return {**trial.facts, "folds": folds, "fit_seconds": trial.facts.get("fit_seconds", trial.seconds) * left}
 
 
 def best_of_each(trials: Sequence[Trial]) -> list[Trial]:

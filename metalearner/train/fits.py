@@ -46,6 +46,22 @@ def most_networks(parameters: int) -> int:
     return max(1, min(int(os.environ.get(OVERRIDE, MOST_NETWORKS)), MOST_TOGETHER // max(1, parameters)))
 
 
+def allowance() -> float | None:
+    """Megabytes that this process may have, by its own limit; None when there is none."""
+    try:
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        return None if most == resource.RLIM_INFINITY else most / 1e6
+    except ImportError:  # not on this platform
+        return None
+
+
+def small(facts: Mapping[str, Any], rows: int = 64) -> bool:
+    """Whether a network is of a size that gains by company, at so many rows in a batch."""
+    return facts["parameters"] <= MOST_WEIGHTS and facts.get("multiply_adds", 0) * rows <= MOST_WORK
+
+
 @dataclass
 class Fits:
     """Configs of one shape to be fitted on some folds, and what they have in common."""
@@ -88,7 +104,7 @@ class Fits:
         rows = np.arange(batch_size(self.recipe, len(fold.train_target), self.upto.halved))
         batch = inputs(take(fold.train, rows), fold.views)
         if any(folder is None for folder in self.resume):
-            facts = gate(net, batch, as_target(fold.train_target[rows]), self.loss, Limits())
+            facts = gate(net, batch, as_target(fold.train_target[rows]), self.loss, Limits(megabytes=allowance()))
         else:
             one: Any = [tuple(None if t is None else t[:1] for t in view) for view in batch]
             facts = {"multiply_adds": multiply_adds(net.eval(), one)}
@@ -96,8 +112,7 @@ class Fits:
         everywhere = list(net.named_parameters(remove_duplicate=False))
         self.stackable = (
             descent(self.optimiser) is not None
-            and facts["parameters"] <= MOST_WEIGHTS
-            and facts["multiply_adds"] * len(rows) <= MOST_WORK
+            and small(facts, len(rows))
             and all(p.requires_grad for _, p in everywhere)
             and len(everywhere) == len(list(net.parameters()))  # none is used in two places
             and all(getattr(m, "stackable", True) for m in net.modules())

@@ -55,11 +55,18 @@ class NetLearner(Learner):
         """Some of the epochs tell about all of them."""
         return True
 
+    def look(self, config: Config, views: Mapping[str, View], aim: Aim) -> Mapping[str, Any]:
+        """Its parameters and the work of one row, without building it."""
+        from ..grammar.cost import cost
+
+        found = cost(config, views, aim.output.width(aim.state), aim.registry.productions)
+        return {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
+
     def together(self, facts: Mapping[str, Any]) -> int:
         """As many as a stack of that size holds, and as are done in a few seconds."""
-        from .fits import most_networks
+        from .fits import most_networks, small
 
-        if not facts.get("stackable"):
+        if not facts.get("stackable") or not small(facts):
             return 1
         parameters, folds, batch = (int(facts.get(k, 1)) for k in ("parameters", "folds", "batch"))
         once = OVERHEAD / parameters  # in networks

@@ -52,7 +52,7 @@ def test_presets_differ_and_build(family):
             18,
         ),
         (View((Axis("columns", 151),), 1), {"mlp", "tabm"}, 7),
-        (View((Axis("columns", 0),), 1, (4,)), {"mlp", "tabm", "ft-transformer"}, 10),
+        (View((Axis("columns", 0),), 1, (4, 3)), {"mlp", "tabm", "ft-transformer"}, 10),
         (View((Axis("time", 5), Axis("space", 16), Axis("space", 16)), 1), None, 20),
     ],
 )
