@@ -71,7 +71,7 @@ class Run:
                 "winner": {"family": winner.proposal.family, "config": winner.config, "reason": winner.proposal.reason},
                 "score": score,
                 "goal": {"value": card.goal, "met": card.goal_met, "diagnosis": card.diagnosis},
-                "leaderboard": json.loads(self.leaderboard().to_json(orient="records")),
+                "leaderboard": json.loads(self.leaderboard().to_json(orient="records", double_precision=15)),
                 "neighbours": self.prior.neighbours,
                 "odds": self.prior.odds,
                 "reasons": self.prior.reasons,

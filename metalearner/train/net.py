@@ -36,7 +36,6 @@ class NetLearner(Learner):
         from .fits import Fits, share
 
         torch.set_num_threads(upto.threads)
-        torch.set_flush_denormal(True)  # a unit that died has moments near 0, which the CPU is slow with
         left = len(configs)
         for _, run in groupby(range(len(configs)), lambda i: grammar.shape(configs[i], aim.registry.productions)):
             alike = list(run)
