@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +34,7 @@ from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, l
 from .setting import Setting
 from .task import find_target, formulate
 from .train.ensemble import Selection, assemble, select
+from .warm import Warm
 from .worker import Begin
 
 # The share of rows that is sealed when nothing else is said.
@@ -65,9 +65,8 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
             # Once the test was opened nothing may be tried any more; what is left is to finish.
             opened = sealed is not None and sealed.opened
             trials = hunt.trials if opened else hunt.run(proposer(request, setting, foresight, begun))
-            story.tell(
-                "searched", tried=len(trials), seconds=clock.elapsed, ladder=hunt.ladder.said(trials, clock.spent)
-            )
+            said = hunt.ladder.said(trials, clock.spent)
+            story.tell("searched", tried=len({t.config.id for t in trials}), seconds=clock.elapsed, ladder=said)
         finally:
             executor.stop()
         warm.wait()
@@ -81,7 +80,7 @@ def run(request: Request, registry: Registry, listen: Listener = lambda event: N
         experiences = [experience(t, setting) for t in trials]
         refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
-                   clock.interrupted, hunt.ladder.said(trials, clock.spent))  # fmt: skip
+                   clock.interrupted, said)  # fmt: skip
         (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
         story.tell(
             "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
@@ -281,38 +280,6 @@ def experience(trial: Trial, setting: Setting) -> Experience:
 def reserve(budget: Budget) -> float:
     """Seconds kept back for what follows the search."""
     return float(np.clip(RESERVE_SHARE * budget.seconds, RESERVE_LEAST, RESERVE_MOST)) if budget.seconds else 0.0
-
-
-class Warm:
-    """Imports what the ensemble and the export to ONNX need, beside the search and not before its first model."""
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-
-    def begin(self) -> None:
-        """Start importing, once."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._import, daemon=True)
-            self._thread.start()
-
-    @property
-    def ready(self) -> bool:
-        """Whether everything is there already."""
-        return self._thread is not None and not self._thread.is_alive()
-
-    def wait(self) -> None:
-        """Until everything is there."""
-        self.begin()
-        assert self._thread is not None
-        self._thread.join()
-
-    def _import(self) -> None:
-        import onnxscript  # noqa: F401
-        import torch
-        import torch._dynamo
-        import torch.export
-
-        torch.set_num_threads(2)
 
 
 def _test(request: Request, source: Any, reading: Reading, registry: Registry) -> float | Reading | None:

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .plugins import Plugin
 from .records import Scorecard
+from .search import FULL
 
 if TYPE_CHECKING:
     from .result import Run
@@ -63,23 +64,27 @@ class Narrator:
         if trial["outcome"] != "ok":
             return [_line("4 search", f"{clock} {name}: {trial['outcome']} ({trial['error'][:80]})")]
         skill = trial["skill"]
-        self.scores.append(skill)
-        if self.best is not None and skill <= self.best:
+        whole = trial["rung"] >= FULL  # the score of a part is compared with other parts alone
+        if whole:
+            self.scores.append(skill)
+        if not whole or (self.best is not None and skill <= self.best):
             if e["at"] - self.spoke < SILENCE:
                 return []
             self.spoke = e["at"]
-            return [_line("4 search", f"{clock} {self.tried} models tried{remaining}")]
+            return [_line("4 search", f"{clock} {self.tried} tried{remaining}")]
         self.best, self.spoke = skill, e["at"]
         about = f"{_n(trial['score'])} in {trial['seconds']:.1f} s ({trial['proposal']['arm']})"
         return [_line("4 search", f"{clock} {name} {about}, best so far{remaining}")]
 
     def _searched(self, e: Mapping[str, Any]) -> list[str]:
-        return [_line("", e["ladder"])] if e["ladder"] else []
+        """How many configurations, how fast, and where a run with a goal stopped."""
+        rate = f"{60 * e['tried'] / max(1.0, e['seconds']):.0f} a minute"
+        lines = [f"{e['tried']} configurations, {rate}, {len(self.scores)} fitted in full  {sparkline(self.scores)}"]
+        return [_line("", line) for line in [*lines, *([e["ladder"]] if e["ladder"] else [])]]
 
     def _train(self, e: Mapping[str, Any]) -> list[str]:
         parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
-        return [_line("", f"{len(self.scores)} models  {sparkline(self.scores)}"),
-                _line("  train", f"ensemble: {parts} · out of fold {_n(e['score'])}")]  # fmt: skip
+        return [_line("  train", f"ensemble: {parts} · out of fold {_n(e['score'])}")]
 
     def _evaluate(self, e: Mapping[str, Any]) -> list[str]:
         lines = scorecard_lines(Scorecard.from_json(e["scorecard"]))
