@@ -29,7 +29,6 @@ class Begin(kinds.Begin):
         import torch._dynamo  # optimisers import it at their first step, which would then count as training
 
         torch.set_num_threads(1)
-        torch.set_flush_denormal(True)  # a unit that died has moments near 0, which the CPU is slow with
         parent = os.getppid()
         while not (self.folder / "data" / "dataset.json").exists():
             if os.getppid() != parent:

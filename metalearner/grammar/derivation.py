@@ -74,11 +74,19 @@ class Deriver:
         self.below, self.heights = _below(self.by_symbol), _heights(self.by_symbol)
 
     def must(self, symbol: str, view: View) -> Typed:
-        """`part` at the top, with all the fuel there is; Misfit when there is none."""
-        self.fuel = FUEL
-        found = self.part(symbol, view)
-        if found is not None:
-            return found
+        """`part` at the top, with all the fuel there is; Misfit when there is none.
+
+        Where branches grew until the fuel was gone, shallower ones are tried.
+        """
+        deepest = self.deepest
+        try:
+            for self.deepest in sorted({deepest, deepest // 2, 0}, reverse=True):
+                self.fuel = FUEL
+                found = self.part(symbol, view)
+                if found is not None:
+                    return found
+        finally:
+            self.deepest = deepest
         names = sorted(p.name for p in self.by_symbol.get(symbol, ()))
         raise Misfit(
             f"No derivation of '{symbol}' was found for {shown(view)}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,18 @@ class Fits:
             for row, course in enumerate(part):
                 if course.checkpoint is not None:
                     bank.restore(row, course.checkpoint.latest, course.checkpoint.best)
-            Training(part, bank, data, loss, self.upto).run(share(deadline, 1, len(parts) - i))
+            with flushed():
+                Training(part, bank, data, loss, self.upto).run(share(deadline, 1, len(parts) - i))
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Denormal numbers count as 0 within it: a unit that died has moments of that size, and the CPU is slow with them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def stacked(courses: Sequence[Course], optimiser: Optimiser, data: Data, loss: ManyRows) -> Stack | None:
