@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,10 @@ kb = typer.Typer(no_args_is_help=True, help="The knowledge base of past runs.")
 plugin = typer.Typer(no_args_is_help=True, help="What is installed.")
 app.add_typer(kb, name="kb")
 app.add_typer(plugin, name="plugin")
+
+# Where a process is this command alone, its budget counts from here: what is imported is waited for like all else.
+IMPORTED = time.monotonic()
+began: float | None = None
 
 SourceArgument = Annotated[
     str, typer.Argument(help="A file, a folder, file.db::table, or the name of a data set.", show_default=False)
@@ -92,7 +97,7 @@ def _run(request: Request, as_json: bool, quiet: bool) -> None:
     from .text import Narrator, summary
 
     narrator = Narrator(sys.stderr if as_json else sys.stdout, quiet)
-    done = conduct(request, plugins.load(), narrator)
+    done = conduct(request, plugins.load(), narrator, began=began)
     typer.echo(json.dumps(done.to_json()) if as_json else summary(done))
     if done.interrupted:
         raise typer.Exit(130)
@@ -278,6 +283,8 @@ def main() -> None:
     """Run a command; the user's mistakes end with code 2, a failed run with 1, an interrupt with 130."""
     from .errors import MetalearnerError, UserError
 
+    global began  # noqa: PLW0603 - commands have no other way to learn of it
+    began = IMPORTED
     try:
         app()
     except MetalearnerError as problem:

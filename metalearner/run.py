@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -45,9 +46,15 @@ RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.12, 2.5, 30.0
 OF_THE_RUN = ("curve", "baseline", "by_fold", "share", "seconds_before", "loss_reason", "fit_seconds", "batch")
 
 
-def run(request: Request, registry: Registry, listen: Listener = lambda event: None, base: Base | None = None) -> Run:
-    """Data and a sentence in; a trained, measured, packaged model out, and the base one run richer."""
-    clock = Clock(request.budget, reserve=reserve(request.budget))
+def run(
+    request: Request, registry: Registry, listen: Listener = lambda event: None, base: Base | None = None,
+    began: float | None = None,
+) -> Run:  # fmt: skip
+    """Data and a sentence in; a trained, measured, packaged model out, and the base one run richer.
+
+    The budget counts from `began` on `time.monotonic()`, from now when it is not given.
+    """
+    clock = Clock(request.budget, began or time.monotonic(), reserve(request.budget))
     source = sources.find(request.source)
     with runs.owned(request, source.name) as folder, interruptible(clock):
         story = Story(folder / "events.jsonl", listen, clock.began)
@@ -250,7 +257,7 @@ def deliver(
     drift = reference(setting.modality, dataset.fields, dataset.schema, said)
     about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label}
     proof = dataset.fields.take(np.arange(min(64, dataset.rows)))
-    return package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 0.5)
+    return package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 1.0)
 
 
 def experience(trial: Trial, setting: Setting) -> Experience:
