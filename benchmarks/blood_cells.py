@@ -41,8 +41,24 @@ def run(arm: str, seed: int, budget: str, home: str) -> dict[str, Any]:
     if found.returncode:
         raise SystemExit(f"{arm}: {found.stderr[-2000:]}")
     told = json.loads(found.stdout)
-    return {"arm": arm, "seed": seed, "score": told["score"], "seconds": told["seconds"], "winner": told["winner"],
-            "leaderboard": told["leaderboard"], "bytes": size(out / "bundle")}  # fmt: skip
+    return {"arm": arm, "seed": seed, "budget": budget, "score": told["score"], "seconds": told["seconds"],
+            "tried": len(told["leaderboard"]), "best": told["leaderboard"][0], "bytes": size(out / "bundle")}  # fmt: skip
+
+
+def measured(budget: str, seeds: int, file: Path) -> list[dict[str, Any]]:
+    """Every run there is to be, seed after seed; what an earlier call has measured is not measured again."""
+    known = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    known = [r for r in known if r["budget"] == budget and r["seed"] < seeds]
+    done = {(r["arm"], r["seed"]) for r in known}
+    file.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, file.open("a") as out:
+        for seed in range(seeds):
+            for arm in ARMS:
+                if (arm, seed) not in done:
+                    known.append(run(arm, seed, budget, home))
+                    out.write(json.dumps(known[-1]) + "\n")
+                    out.flush()
+    return known
 
 
 def size(folder: Path) -> int:
@@ -55,7 +71,7 @@ def row(arm: str, runs: list[dict[str, Any]]) -> str:
     values = {m: [r["score"]["value"] if m == "accuracy" else r["score"]["others"][m] for r in runs] for m in SHOWN}
     accuracy = values["accuracy"]
     means = " | ".join(f"{np.mean(values[m]):.4f}" for m in SHOWN[1:])
-    tried = np.mean([len(r["leaderboard"]) for r in runs])
+    tried = np.mean([r["tried"] for r in runs])
     seconds = np.mean([r["seconds"] for r in runs])
     return (f"| {arm} | {np.mean(accuracy):.4f} ({min(accuracy):.4f} to {max(accuracy):.4f}) | {means} | {tried:.0f} "
             f"| {seconds:.0f} | {np.mean([r['bytes'] for r in runs]) / 1e6:.2f} |")  # fmt: skip
@@ -63,12 +79,13 @@ def row(arm: str, runs: list[dict[str, Any]]) -> str:
 
 def drawing(runs: list[dict[str, Any]]) -> str:
     """The best network that the search over the grammar found, drawn."""
+    from metalearner import plugins
     from metalearner.grammar import outline
     from metalearner.records import Config
 
-    best = max(runs, key=lambda r: r["leaderboard"][0]["score"])["leaderboard"][0]
+    best = max((r["best"] for r in runs), key=lambda b: b["score"])
     config = Config.from_json(best["config"])
-    return f"{best['family']}, accuracy out of fold {best['score']:.4f}\n\n{outline(config)}"
+    return f"{best['family']}, accuracy out of fold {best['score']:.4f}\n\n{outline(config, plugins.load().productions)}"
 
 
 def main() -> None:
@@ -78,8 +95,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=HERE / "blood_cells.md")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home:
-        found = {arm: [run(arm, s, given.budget, home) for s in range(given.seeds)] for arm in ARMS}
+    everything = measured(given.budget, given.seeds, HERE / "results" / "blood_cells.jsonl")
+    found = {arm: [r for r in everything if r["arm"] == arm] for arm in ARMS}
     rows = found["metalearner, everything"][0]["score"]["rows"]
     lines = [
         "# Blood cells: level 3's own example", "",

@@ -12,7 +12,7 @@ from . import flat
 from .random_conv import arrangement
 
 # Columns beyond which growing trees takes longer than it is worth.
-TREE_COLUMNS = 3000
+TREE_COLUMNS = 4000
 
 
 def _any(views: Mapping[str, View]) -> bool:
