@@ -85,7 +85,9 @@ def drawing(runs: list[dict[str, Any]]) -> str:
 
     best = max((r["best"] for r in runs), key=lambda b: b["score"])
     config = Config.from_json(best["config"])
-    return f"{best['family']}, accuracy out of fold {best['score']:.4f}\n\n{outline(config, plugins.load().productions)}"
+    return (
+        f"{best['family']}, accuracy out of fold {best['score']:.4f}\n\n{outline(config, plugins.load().productions)}"
+    )
 
 
 def main() -> None:
