@@ -375,7 +375,6 @@ def test_presets_are_valid_and_share_a_skeleton(family):
         (View((Axis("columns", 5000),), 1), {"linear"}),
         (View((Axis("time", 150),), 1), {"linear", "trees", "random-conv"}),
         (View((Axis("space", 32), Axis("space", 32)), 3), {"linear", "trees", "random-conv"}),
-        (View((Axis("space", 40), Axis("space", 40)), 3), {"linear", "random-conv"}),
         (View((Axis("set", 3), Axis("time", 40)), 5), {"linear", "trees", "random-conv"}),
         (View((Axis("set", 12),), 5), {"linear", "trees"}),
     ],
