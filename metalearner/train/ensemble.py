@@ -176,7 +176,7 @@ def assemble(
         learner = aim.registry.get("learners", trial.config.production)
         models = tuple(learner.load(folder / name / str(i), aim) for i in range(len(dataset.folds)))
         members.append(Member(name, trial.proposal.family, trial.config, weight, models))
-    states = tuple(transform.fit(dataset.fields.take(train), dataset.schema) for train, _ in dataset.folds)
+    states = tuple(dataset.transform_state(i, transform) for i in range(len(dataset.folds)))
     plain = Predictor(dataset.task, dataset.schema, modality, transform, aim.output, aim.state, states, tuple(members))
     target = dataset.target[selection.rows]
     calibration = aim.output.calibrate(aim.state, selection.prediction, target)
