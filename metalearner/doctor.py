@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from importlib import metadata
 from pathlib import Path
+
+from . import machine
 
 PACKAGES = (
     *("torch", "transformers", "faiss-cpu", "optuna", "pluggy", "sqlite-utils", "streamlit", "numpy", "pandas"),
@@ -22,11 +23,8 @@ def examine() -> tuple[list[str], bool]:
 
 
 def _machine() -> list[tuple[bool, bool, str]]:
-    import psutil
-
-    memory = psutil.virtual_memory().total / 2**30
     compiler = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
-    here = f"python {platform.python_version()}, {os.cpu_count()} cores, {memory:.0f} GB of memory"
+    here = f"python {platform.python_version()}, {machine.cores()} cores, {machine.memory() / 2**30:.0f} GB of memory"
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     return [
         (True, True, here),

@@ -298,6 +298,11 @@ class Trial(Record):
         return self.seconds + float(self.facts.get("seconds_before", 0.0))
 
     @property
+    def merit(self) -> float | None:
+        """What trials of a run are compared by: skill, told more finely where the facts say."""
+        return self.facts.get("merit", self.skill) if self.skill is not None else None
+
+    @property
     def name(self) -> str:
         """The folder of this trial."""
         return f"{self.number:05d}"

@@ -41,9 +41,9 @@ from .worker import Begin
 # The share of rows that is sealed when nothing else is said.
 TEST_SHARE = 0.2
 # Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
-RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.12, 2.5, 30.0
+RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 25.0
 # Facts of a trial that mean something within its run alone.
-OF_THE_RUN = ("curve", "baseline", "by_fold", "share", "seconds_before", "loss_reason", "fit_seconds", "batch")
+OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch")
 
 
 def run(
@@ -133,7 +133,7 @@ def prepare_search(
     # A budget of trials is one of full fits: nobody is in a hurry.
     whole = request.budget.seconds is None
     held = [len(valid) for _, valid in dataset.folds]
-    rungs = Rungs(held, registry.learners, registry.productions, setting.metric, partial(look, setting, warm), whole)
+    rungs = Rungs(held, registry.learners, registry.productions, partial(look, setting, warm), whole)
     reaches = None if setting.task.goal is None else partial(meets_goal, setting, trials)
     ladder = Ladder(setting.families, reaches, setting.levels)
     return Search(executor, clock, rungs, ladder, request.seed, trials=seen)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import disk
+from . import disk, machine
 from .errors import RunError, UserError
 from .plugins import Registry
 from .records import plain
@@ -84,4 +84,4 @@ def versions(registry: Registry) -> dict[str, str]:
 
 def hardware() -> str:
     """The class of machine, never its name."""
-    return f"{platform.machine()} {os.cpu_count()} cores {sys.platform}"
+    return f"{platform.machine()} {machine.cores()} cores {sys.platform}"

@@ -29,9 +29,8 @@ class Warm:
         self._thread.join()
 
     def _import(self) -> None:
-        import onnxscript  # noqa: F401
+        import onnxruntime  # noqa: F401
         import torch
-        import torch._dynamo
-        import torch.export
+        import torch.onnx
 
         torch.set_num_threads(2)

@@ -26,7 +26,6 @@ class Begin(kinds.Begin):
         """Import what is heavy while the data are being prepared, then open them."""
         registry = plugins.load()
         import torch
-        import torch._dynamo  # optimisers import it at their first step, which would then count as training
 
         torch.set_num_threads(1)
         parent = os.getppid()

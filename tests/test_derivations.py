@@ -291,7 +291,7 @@ def exported_as_trained(config, views, seed):
         expected = Portable(net, [slot for slot, _ in kept], aim)(*(t for _, t in kept)).numpy()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(to_onnx(net, views, aim), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(next(to_onnx(net, views, aim)), options, providers=["CPUExecutionProvider"])
     asked = {i.name for i in session.get_inputs()}
     feed = {f"{v}.{part}": t.numpy() for (v, part), t in kept}
     (found,) = session.run(None, {k: t for k, t in feed.items() if k in asked})

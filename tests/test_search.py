@@ -79,7 +79,7 @@ def value(config):
 
 def tried(number, proposal, seconds=0.1, rung=1.0):
     score = value(proposal.config)
-    facts = {"by_fold": [score], "baseline": 0.0}
+    facts = {"merits": [score], "merit": score}
     return Trial(number, proposal, "ok", 0, rung, score, score, seconds, number * 1.0, facts)
 
 
@@ -123,7 +123,7 @@ class Here(Executor):
 
 
 def hunt(budget, executor=None, folds=2, reaches=None, seen=()):
-    rungs = Rungs([200] * folds, LEARNERS, PRODUCTIONS, R2)
+    rungs = Rungs([200] * folds, LEARNERS, PRODUCTIONS)
     clock = Clock(budget, reserve=0.5 if budget.seconds else 0.0)
     return Search(executor or Here(), clock, rungs, Ladder(FAMILIES, reaches), trials=list(seen))
 
@@ -172,7 +172,7 @@ def test_what_takes_no_time_is_fitted_in_full_at_once():
 
 def test_where_rows_are_few_a_cheap_fit_takes_several_folds_or_all():
     rows = {200: 1, 60: 2, 30: 5, 10: 5}
-    assert {n: Rungs([n] * 5, LEARNERS, PRODUCTIONS, R2).cheap for n in rows} == rows
+    assert {n: Rungs([n] * 5, LEARNERS, PRODUCTIONS).cheap for n in rows} == rows
 
 
 def test_on_one_fold_a_third_of_the_rounds_is_cheap():

@@ -111,9 +111,9 @@ def _predictor(folder: Path, manifest: Mapping[str, Any], registry: Registry) ->
 
 
 def _model(folder: Path, place: str, learner: str, manifest: Mapping[str, Any], aim: Aim) -> Model:
-    """The ONNX form where it was proven equal, else whatever the learner saved."""
+    """ONNX where there is one, else whatever the learner saved."""
     path = folder / _checked(place)
-    if f"{place}/{ONNX}" in manifest["onnx"]["proven"]:
+    if f"{place}/{ONNX}" in manifest["files"]:
         return OnnxModel.load(path)
     return aim.registry.learners[learner].load(path, aim)
 

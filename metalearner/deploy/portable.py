@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import machine
 from ..arrays import Tensors, rows_of
 from ..errors import BundleError
 from ..kinds import Model
@@ -22,6 +24,7 @@ from ..records import View
 
 ONNX = "model.onnx"
 VERDICT = "onnx.json"  # what became of an export; gathered, not part of the bundle
+LEFT_BY_EXPORTS = (ONNX, f"{ONNX}.part", VERDICT, f"{VERDICT}.part")
 # Equal means: nowhere further apart than this, times the value itself where that is above 1.
 TOLERANCE = 1e-5
 BATCH = 1024
@@ -35,14 +38,14 @@ TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)":
 class OnnxModel(Model):
     """A model run by onnxruntime on one thread: inputs "<view>.<part>", output "prediction"."""
 
-    def __init__(self, content: bytes, native: Path) -> None:
-        """`content` is the ONNX file, `native` the folder with the form the learner saved."""
+    def __init__(self, content: bytes) -> None:
+        """`content` is the ONNX file."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what is wrong comes as an exception
-        self.content, self.native = content, native
+        self.content = content
         # From bytes, not from a path: onnxruntime then refuses weights that lie in other files.
         self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self.inputs = [(i.name, *i.name.rpartition(".")[::2], TYPES[i.type]) for i in self.session.get_inputs()]
@@ -51,7 +54,7 @@ class OnnxModel(Model):
     def load(cls, folder: Path) -> OnnxModel:
         """From a folder with an ONNX file. Raises BundleError when onnxruntime refuses it."""
         try:
-            return cls((folder / ONNX).read_bytes(), folder)
+            return cls((folder / ONNX).read_bytes())
         except Exception as problem:
             reason = str(problem).splitlines()[0][:200]
             raise BundleError(f"'{folder / ONNX}' cannot be run: {reason}", "It holds a whole ONNX model.",
@@ -70,16 +73,12 @@ class OnnxModel(Model):
         return self.session.run(["prediction"], feeds)[0].astype(np.float64)
 
     def save(self, folder: Path) -> None:
-        """The learner's own form, from which it can be loaded without ONNX."""
-        for file in sorted(self.native.rglob("*")):
-            if file.is_file() and file.name != ONNX:
-                target = folder / file.relative_to(self.native)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_bytes())
+        """The ONNX file: it needs nothing else."""
+        (folder / ONNX).write_bytes(self.content)
 
-    def export(self, views: Mapping[str, View]) -> bytes:
+    def export(self, views: Mapping[str, View]) -> Iterator[bytes]:
         """What it was made from."""
-        return self.content
+        yield self.content
 
 
 @dataclass(frozen=True)
@@ -93,10 +92,10 @@ class Export:
 
 
 def export(exports: Sequence[Export], folder: Path, deadline: float) -> dict[str, dict[str, Any]]:
-    """Write `model.onnx` beside each model that has one and is equal to it, until the deadline.
+    """Put `model.onnx` in the place of what was saved of each model that has one and is equal to it, until the deadline.
 
-    Returns {"proven": {path: largest difference}, "refused": {path: reason}}. An export takes 1 to 20 seconds and
-    cannot be interrupted, so it happens in child processes that are ended at the deadline (`time.monotonic()`).
+    Returns {"proven": {path: largest difference}, "refused": {path: reason}}. An export that cannot be traced takes 1 to 20
+    seconds and cannot be interrupted, so it happens in child processes that are ended at the deadline (`time.monotonic()`).
     """
     exports = [e for e in exports if rows_of(e.tensors) and type(e.model).export is not Model.export]
     deadline = min(deadline, time.monotonic() + PATIENCE)
@@ -112,7 +111,7 @@ def export(exports: Sequence[Export], folder: Path, deadline: float) -> dict[str
 
 def _apart(exports: Sequence[Export], folder: Path, deadline: float) -> None:
     """Share the exports between one child a core. A forked child has torch and the models already."""
-    children = min(len(exports), os.cpu_count() or 1, 4)
+    children = min(len(exports), machine.cores(), 4)
     context = multiprocessing.get_context("fork")
     running = [
         context.Process(target=_child, args=(exports[i::children], folder, deadline), daemon=True)
@@ -154,17 +153,29 @@ def _work(exports: Sequence[Export], folder: Path, deadline: float, longest: flo
 
 def _attempt(one: Export, place: Path) -> dict[str, Any]:
     """Export and prove one model; the file is there only if it is equal."""
+    verdict: dict[str, Any] = {}
     try:
-        content = one.model.export(one.views)
-        if content is None:
-            return {}
-        difference = prove(OnnxModel(content, place), one.model, one.tensors)
-        if difference > TOLERANCE:
-            return {"refused": f"differs by {difference:.1g}"}
-        _write(place / ONNX, content)
+        for content in one.model.export(one.views):
+            verdict = _verdict(content, one)
+            if "proven" in verdict:
+                _write(place / ONNX, content)
+                break
     except Exception as problem:  # an export that fails costs nothing: the learner's own form is there
-        return {"refused": f"{type(problem).__name__}: {str(problem).strip()[:160]}"}
-    return {"proven": difference}
+        verdict = _refused(problem)
+    return verdict
+
+
+def _verdict(content: bytes, one: Export) -> dict[str, Any]:
+    """Whether onnxruntime makes of it what the model says."""
+    try:
+        difference = prove(OnnxModel(content), one.model, one.tensors)
+    except Exception as problem:  # a trace may be no valid graph, and another way may give one
+        return _refused(problem)
+    return {"proven": difference} if difference <= TOLERANCE else {"refused": f"differs by {difference:.1g}"}
+
+
+def _refused(problem: Exception) -> dict[str, Any]:
+    return {"refused": f"{type(problem).__name__}: {str(problem).strip()[:160]}"}
 
 
 def prove(portable: Model, trained: Model, tensors: Tensors) -> float:
@@ -181,16 +192,17 @@ def prove(portable: Model, trained: Model, tensors: Tensors) -> float:
 
 
 def _gather(exports: Sequence[Export], folder: Path) -> dict[str, dict[str, Any]]:
-    """Collect the verdicts; what has none was cut off, and goes."""
+    """Collect the verdicts. Of a proven model only ONNX stays; of one without a verdict, cut off, only its own form."""
     found: dict[str, dict[str, Any]] = {"proven": {}, "refused": {}}
     for one in exports:
         place = folder / one.place
         verdict = json.loads((place / VERDICT).read_text()) if (place / VERDICT).exists() else {}
         for kind, said in verdict.items():
             found[kind][f"{one.place}/{ONNX}"] = said
-        leftovers = [VERDICT, f"{VERDICT}.part", f"{ONNX}.part"] + ([] if "proven" in verdict else [ONNX])
-        for name in leftovers:
-            (place / name).unlink(missing_ok=True)
+        proven = "proven" in verdict or isinstance(one.model, OnnxModel)
+        for file in list(place.iterdir()):
+            if file.name != ONNX if proven else file.name in LEFT_BY_EXPORTS:
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
     return found
 
 

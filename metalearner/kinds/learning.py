@@ -54,12 +54,13 @@ class Model(ABC):
     def save(self, folder: Path) -> None:
         """Write everything needed into an existing empty folder: safetensors, JSON, text. Never pickle."""
 
-    def export(self, views: Mapping[str, View]) -> bytes | None:
+    def export(self, views: Mapping[str, View]) -> Iterator[bytes]:
         """ONNX from "<view>.values", "<view>.codes", "<view>.mask" to "prediction", with a dynamic batch.
 
-        None when what `save` writes is already a portable form of its own.
+        Ways to make it, the quickest first: the first that is seen to equal the model is kept. None at all when what
+        `save` writes is already a portable form of its own.
         """
-        return None
+        return iter(())
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,16 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
+from .. import machine
 from ..errors import RunError
 from ..kinds import Begin, Executor, Job
 from ..records import Trial
@@ -35,9 +40,9 @@ class LocalProcesses(Executor):
 
     def start(self, begin: Begin, workers: int, address: str = "") -> None:
         """Spawn `workers` processes; they import and wait while the caller goes on."""
-        workers = workers or os.cpu_count() or 1
+        workers = workers or machine.cores()
         self._begin = begin
-        self._memory = int(_total_memory() * MEMORY_SHARE / workers)
+        self._memory = int(machine.memory() * MEMORY_SHARE / workers)
         self._workers = [_Worker.spawn(begin, self._memory) for _ in range(workers)]
 
     def submit(self, job: Job) -> None:
@@ -131,7 +136,8 @@ class _Worker:
         before = {k: os.environ.get(k) for k in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         os.environ.update(dict.fromkeys(before, "1"))  # read once, when the child loads its libraries
         try:
-            process.start()
+            with _no_main():
+                process.start()
         finally:
             for key, value in before.items():
                 os.environ.pop(key) if value is None else os.environ.update({key: value})
@@ -142,6 +148,21 @@ class _Worker:
         self.connection.close()
         self.process.kill()
         self.process.join(2)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Hide the caller's main module from spawn, which would run it again in every worker: none of ours needs it.
+
+    So a script that calls `metalearner.fit` works without `if __name__ == "__main__"`.
+    """
+    main = vars(sys.modules["__main__"])
+    held: dict[str, Any] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    main.update(dict.fromkeys(held))
+    try:
+        yield
+    finally:
+        main.update(held)
 
 
 def _serve(connection: Connection, begin: Begin, memory: int) -> None:
@@ -182,9 +203,3 @@ def _cap_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     except (ImportError, ValueError, OSError):  # not on this platform: the machine's own limits hold
         return
-
-
-def _total_memory() -> int:
-    import psutil
-
-    return int(psutil.virtual_memory().total)

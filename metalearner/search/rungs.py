@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import grammar
-from ..kinds import Learner, Metric, Moment, Production, Rung
+from ..kinds import Learner, Moment, Production, Rung
 from ..records import Config, Proposal, Trial
 
 # Of the cheap fits, one in so many goes on.
@@ -29,8 +29,11 @@ FULL = 0.999
 NO_RUNG = 1.0
 # Of the search's time, the last part belongs to those that were begun: a new one could not become full any more.
 ENDGAME = 0.85
-# Skill within which a family's best still counts as one that an ensemble may want.
-NEAR = 0.05
+# Skill within which a family's best still counts as one that an ensemble may want, and the share of the seconds left
+# that this variety may cost: a dear one has to earn it.
+NEAR, VARIETY_SHARE = 0.05, 0.1
+# What costs more than that is gone on with only this near to the best.
+CLOSE = 0.02
 
 
 @dataclass
@@ -40,7 +43,6 @@ class Rungs:
     held: Sequence[int]  # held-out rows of each fold
     learners: Mapping[str, Learner]
     productions: Mapping[str, Production]
-    metric: Metric
     look: Callable[[Config], Mapping[str, Any]] = lambda config: {}  # what is known of a config before it is fitted
     whole: bool = False  # no cheap fits: every trial is a full one
     promoted: set[str] = field(default_factory=set)  # names of trials gone on with
@@ -75,7 +77,9 @@ class Rungs:
         earned |= self._first_of_family(level, seen)
         if moment.spent >= ENDGAME:
             earned |= {t.name for t in ranked[: max(1, len(ranked) // 2)]}
-        chosen = [t for t in ranked if t in waiting and t.name in earned]
+        best, cheap = self.comparable(ranked[0]), VARIETY_SHARE * moment.seconds_left
+        worth = {t.name for t in ranked if rest(t) <= cheap or self.comparable(t) >= best - CLOSE}
+        chosen = [t for t in ranked if t in waiting and t.name in earned & worth]
         if not chosen:
             return []
         return [t for t in chosen if self._shape(t.config) == self._shape(chosen[0].config)]
@@ -107,11 +111,9 @@ class Rungs:
         return self._shapes[config.id]
 
     def comparable(self, trial: Trial) -> float:
-        """Skill on the cheap rung: of its folds where there are several."""
-        scores = (trial.facts.get("by_fold") or ())[: self.cheap]
-        if len(self.held) > 1 and scores and trial.facts.get("baseline") is not None:
-            return self.metric.skill(float(np.mean(scores)), trial.facts["baseline"])
-        return trial.skill or 0.0
+        """Merit on the cheap rung: of its folds where there are several."""
+        merits = (trial.facts.get("merits") or ())[: self.cheap]
+        return float(np.mean(merits)) if len(self.held) > 1 and merits else trial.merit or 0.0
 
     def _cheap(self, seen: Sequence[Trial]) -> list[Trial]:
         """One trial a config as the cheap rung sees it; on one fold, full fits are another matter."""

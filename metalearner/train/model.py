@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ class NetModel(Model):
         """Members' predictions averaged, batch by batch."""
         rows = rows_of(tensors)
         found = []
-        self.net.eval()
+        if self.net.training:  # `eval` walks the whole tree
+            self.net.eval()
         with torch.inference_mode():
             for start in range(0, max(rows, 1), AT_ONCE):
                 batch = take(tensors, np.arange(start, min(start + AT_ONCE, rows)))
@@ -59,7 +60,7 @@ class NetModel(Model):
         about = {"config": self.config, "views": self.views, "progress": self.progress}
         (folder / "net.json").write_text(json.dumps(plain(about)))
 
-    def export(self, views: Mapping[str, View]) -> bytes | None:
+    def export(self, views: Mapping[str, View]) -> Iterator[bytes]:
         """ONNX of the network and the output's activation."""
         from .portable import to_onnx
 

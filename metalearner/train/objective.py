@@ -20,6 +20,7 @@ from ..dataset import Dataset
 from ..kinds import Aim, Fitted, Job, Transform
 from ..records import Trial, plain
 from .gates import Pruned
+from .merit import Merit
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Objective:
     def _finished(self, job: Job, result: _Result) -> Trial:
         """Score, write everything into a hidden folder, give that its name."""
         part = self._part(job.numbers[0])
-        rows, prediction, by_fold = self._out_of_fold(result)
+        rows, prediction, merits = self._out_of_fold(result)
         np.save(part / "rows.npy", rows)
         np.save(part / "prediction.npy", prediction)
         for fold, model in zip(result.folds, result.fitted.models):
@@ -96,8 +97,9 @@ class Objective:
             shutil.copytree(result.earlier / str(index), part / str(index), copy_function=os.link)
         score, baseline = self.judge(rows, prediction)
         rung = job.rung.share * (len(result.folds) + len(result.kept)) / len(self.dataset.folds)
-        facts = {**_earlier_facts(result.earlier), **result.fitted.facts, "baseline": baseline, "by_fold": by_fold}
-        facts |= {"folds": len(by_fold), "share": job.rung.share, "seconds_before": _seconds_before(result.earlier)}
+        facts = {**_earlier_facts(result.earlier), **result.fitted.facts, "baseline": baseline}
+        facts |= {"folds": len(merits), "share": job.rung.share, "seconds_before": _seconds_before(result.earlier)}
+        facts |= {"merit": float(np.mean(merits)), "merits": merits}
         skill = self.aim.metric.skill(score, baseline)
         trial = self._trial(job, result.seconds)
         return self._written(part, replace(trial, outcome="ok", rung=rung, score=score, skill=skill, facts=facts))
@@ -135,7 +137,7 @@ class Objective:
         return trial
 
     def _out_of_fold(self, result: _Result) -> tuple[np.ndarray, np.ndarray, list[float]]:
-        """Row numbers, the predictions of the models that did not see them, and the score on each fold."""
+        """Row numbers, the predictions of the models that did not see them, and the merit on each fold."""
         found: dict[int, np.ndarray] = {}
         if result.kept:
             assert result.earlier is not None
@@ -150,7 +152,7 @@ class Objective:
         prediction = np.concatenate([found[i] for i in order])
         if not np.all(np.isfinite(prediction)):
             raise FloatingPointError(f"{int(np.sum(~np.isfinite(prediction)))} predicted numbers are not finite")
-        return rows, prediction, [self.judge(self.dataset.folds[i][1], found[i])[0] for i in order]
+        return rows, prediction, [self.merit(self.dataset.folds[i][1], found[i]) for i in order]
 
     def judge(self, rows: np.ndarray, prediction: np.ndarray) -> tuple[float, float]:
         """Score of a prediction of these rows, and the naive baseline's."""
@@ -158,6 +160,11 @@ class Objective:
         target = self.dataset.target[rows]
         naive = output.baseline(state, self.dataset.target, len(rows))
         return metric.score(target, prediction, state), metric.score(target, naive, state)
+
+    def merit(self, rows: np.ndarray, prediction: np.ndarray) -> float:
+        """What a prediction of these rows is chosen by."""
+        naive = self.aim.output.baseline(self.aim.state, self.dataset.target, len(rows))
+        return Merit(self.aim, self.dataset.target[rows], naive)(prediction)
 
     def _indices(self, job: Job) -> range:
         """The folds of a job's rung."""

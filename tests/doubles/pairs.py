@@ -152,15 +152,14 @@ class Tiny(Model):
             def forward(self, values, codes):
                 return outer.aim.output.graph(outer.aim.state, self.inner(values, codes)) + outer.shift
 
-        batch = torch.export.Dim("batch", min=1, max=4096)
-        program = torch.onnx.export(
-            Whole().eval(), (torch.zeros(2, 1, 1), torch.zeros(2, 1, dtype=torch.int64)), dynamo=True,
-            external_data=False, verbose=False, input_names=["table.values", "table.codes"],
-            output_names=["prediction"], dynamic_shapes=({0: batch}, {0: batch}),
-        )  # fmt: skip
+        names = ["table.values", "table.codes"]
         buffer = io.BytesIO()
-        program.save(buffer)
-        return buffer.getvalue()
+        torch.onnx.export(
+            Whole().eval(), (torch.zeros(2, 1, 1), torch.zeros(2, 1, dtype=torch.int64)), buffer, dynamo=False,
+            input_names=names, output_names=["prediction"],
+            dynamic_axes={name: {0: "batch"} for name in [*names, "prediction"]},
+        )  # fmt: skip
+        yield buffer.getvalue()
 
 
 class TinyLearner(LineLearner):

@@ -86,6 +86,17 @@ CLASSIC_FAMILIES: list[Family] = [
         tags=("trees",),
     ),
     Family(
+        name="forest",
+        summary="Random forest: deep trees on rows and columns of their own, averaged",
+        presets=_presets(
+            "forest",
+            {},
+            {"extra": True, "min_leaf": 1, "feature_share": 1.0, "row_share": 0.9},
+        ),
+        accepts=_narrow,
+        tags=("trees",),
+    ),
+    Family(
         name="random-conv",
         summary="Random convolutions and ridge: MiniRocket for series, whitened patches for images",
         presets=_presets(

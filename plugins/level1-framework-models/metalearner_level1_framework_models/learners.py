@@ -5,11 +5,12 @@ from __future__ import annotations
 from metalearner.kinds import Learner, Production
 
 from .foldwise import FoldwiseLearner
+from .forest import ForestLearner
 from .linear import LinearLearner
 from .random_conv import RandomConvLearner
 from .trees import TreesLearner
 
-_FOLDWISE: list[FoldwiseLearner] = [LinearLearner(), TreesLearner(), RandomConvLearner()]
+_FOLDWISE: list[FoldwiseLearner] = [LinearLearner(), TreesLearner(), ForestLearner(), RandomConvLearner()]
 
 LEARNERS: list[Learner] = list(_FOLDWISE)
 LEARNER_PRODUCTIONS: list[Production] = [learner.production for learner in _FOLDWISE]

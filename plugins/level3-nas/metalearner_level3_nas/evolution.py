@@ -19,8 +19,10 @@ from .history import INVENTED, Entry, History, arm_of
 from .population import Population
 from .steps import near
 
-# Proposals of the portfolio that come first, and how many of them may be of one family.
-OPENING, OPENING_EACH = 8, 2
+# Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
+OPENING, OPENING_EACH, OPENING_CHEAP = 8, 2, 4
+# Of the seconds left, what one of them may be expected to take, and what is cheap: dear ones must be worth it first.
+OPENING_SHARE, CHEAP_SHARE = 0.15, 0.03
 # Members of the portfolio that are looked at for one.
 PORTFOLIO = 24
 # The share that is drawn uniformly over families, numbers and derivations, so that nothing is ruled out.
@@ -85,7 +87,12 @@ class Engine(Proposer):
         return found
 
     def siblings(self, proposal: Proposal, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
-        """The same shape with other loose numbers: by the study of its skeleton, or near the proposal."""
+        """The same shape with other loose numbers: by the study of its skeleton, or near the proposal.
+
+        Chance has no company: what it drew is a question about one config, and most of its kind are bad.
+        """
+        if proposal.arm == "uniform":
+            return []
         self.history.learn(seen)
         family = self.scope.families.get(proposal.family)
         skeleton = family.presets[0] if family else proposal.config.skeleton
@@ -98,7 +105,7 @@ class Engine(Proposer):
         families = allowed(self.scope.families, moment)
         portfolio = self._portfolio(seen, moment, families)
         if self.history.count("portfolio") < OPENING:
-            opening = self._opening(portfolio)
+            opening = self._opening(portfolio, moment)
             if opening is not None:
                 return opening
         arms = self._arms(families, moment)
@@ -123,14 +130,16 @@ class Engine(Proposer):
                 self.expected.setdefault(p.family, p.expected_seconds)
         return [p for p in asked if p.family in families and self.history.fresh(p.config)]
 
-    def _opening(self, portfolio: Sequence[Proposal]) -> _Draft | None:
-        """The portfolio's next, unless its family had its turns. What a run begins by itself is not proposed again."""
+    def _opening(self, portfolio: Sequence[Proposal], moment: Moment) -> _Draft | None:
+        """The portfolio's next that is affordable, unless its family had its turns; not what the run began by itself."""
         begun = {self.history.key(f.presets[0]) for f in self.scope.families.values() if "quick" in f.tags}
         turns: dict[str, int] = {}
         for proposal in [*(e.trials[0].proposal for e in self.history.entries.values()), *self.history.open.values()]:
             turns[proposal.family] = turns.get(proposal.family, 0) + 1
         for p in portfolio:
-            if turns.get(p.family, 0) < OPENING_EACH and self.history.key(p.config) not in begun:
+            share = (p.expected_seconds or 0.0) / moment.seconds_left
+            turn = OPENING_CHEAP if share <= CHEAP_SHARE else OPENING_EACH
+            if share <= OPENING_SHARE and turns.get(p.family, 0) < turn and self.history.key(p.config) not in begun:
                 return _Draft(p.config, p.family, "portfolio", p.reason, p.expected_seconds)
         return None
 

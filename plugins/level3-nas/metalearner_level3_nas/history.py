@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metalearner import grammar
-from metalearner.kinds import Metric, Scope
+from metalearner.kinds import Scope
 from metalearner.records import Config, Proposal, Trial
 
 FULL = 0.999
@@ -42,7 +42,7 @@ class Entry:
     def add(self, trial: Trial) -> None:
         """One more trial of it."""
         self.trials.append(trial)
-        good = trial.outcome == "ok" and trial.skill is not None and math.isfinite(trial.skill)
+        good = trial.outcome == "ok" and trial.merit is not None and math.isfinite(trial.merit)
         if good and (self.best is None or trial.rung >= self.best.rung):
             self.best = trial
 
@@ -66,7 +66,7 @@ class History:
     """The entries of a run in the order in which they were begun, and what is still open."""
 
     def __init__(self, scope: Scope) -> None:
-        self.scope, self.metric = scope, scope.metric
+        self.scope = scope
         self.entries: dict[str, Entry] = {}
         self.open: dict[str, Proposal] = {}  # by key, oldest first
         self.asked: set[str] = set()
@@ -135,8 +135,8 @@ class History:
         trial = entry.best
         if trial is None:
             return None
-        assert trial.skill is not None
-        return trial.skill if trial.rung >= FULL else trial.skill + self._lift(entry.family, trial)
+        assert trial.merit is not None
+        return trial.merit if trial.rung >= FULL else trial.merit + self._lift(entry.family, trial)
 
     def cautious(self, entry: Entry) -> float | None:
         """The skill less what it may owe to luck: a standard error for every fold it was not fitted on yet.
@@ -163,14 +163,14 @@ class History:
         family, folds, share = place
         for entry in self.entries.values():
             full = entry.best
-            if full is None or full.rung < FULL or full.skill is None:
+            if full is None or full.rung < FULL or full.merit is None:
                 continue
-            scores = fold_skills(full, self.metric)
+            scores = fold_merits(full)
             if share >= FULL and len(scores) > folds > 0:
-                yield full.skill - float(np.mean(scores[:folds]))
+                yield full.merit - float(np.mean(scores[:folds]))
             elif share < FULL and entry.family == family:
                 yield from (
-                    full.skill - t.skill for t in entry.trials if t.skill is not None and _reach(t) == (folds, share)
+                    full.merit - t.merit for t in entry.trials if t.merit is not None and _reach(t) == (folds, share)
                 )
 
     def _measured_noise(self) -> float:
@@ -180,7 +180,7 @@ class History:
         the better half of the full fits.
         """
         full = [e.best for e in self.entries.values() if e.best is not None and e.best.rung >= FULL]
-        rows = [s for t in full if len(s := fold_skills(t, self.metric)) > 1]
+        rows = [s for t in full if len(s := fold_merits(t)) > 1]
         if not rows:
             return NOISE
         width = self._folds = max(len(r) for r in rows)
@@ -194,12 +194,9 @@ class History:
         return float(np.clip(error, NOISE_LEAST, NOISE_MOST))
 
 
-def fold_skills(trial: Trial, metric: Metric) -> list[float]:
-    """The skill on each fold a trial was fitted on; empty where its facts do not say."""
-    scores, baseline = trial.facts.get("by_fold") or (), trial.facts.get("baseline")
-    if baseline is None or any(s is None for s in scores):
-        return []
-    return [metric.skill(float(s), float(baseline)) for s in scores]
+def fold_merits(trial: Trial) -> list[float]:
+    """The merit on each fold a trial was fitted on; empty where its facts do not say."""
+    return [float(m) for m in trial.facts.get("merits") or ()]
 
 
 def arm_of(family: str) -> str:

@@ -126,7 +126,7 @@ class Landscape:
         scatter = self.noise * math.sqrt(FOLDS) * rng.normal(size=FOLDS)
         scores = self.quality(proposal.config) + scatter + [0.03, -0.02, -0.01]
         seen = [float(s) for s in scores[:folds]]
-        facts = {"by_fold": seen, "baseline": 0.0, "folds": folds, "share": 1.0}
+        facts = {"merits": seen, "merit": float(np.mean(seen)), "folds": folds, "share": 1.0}
         skill, seconds = float(np.mean(seen)), cost(proposal.config) * folds / FOLDS
         return Trial(number, proposal, "ok", seed, folds / FOLDS, skill, skill, seconds, 0.0, facts)
 

@@ -123,7 +123,7 @@ class Average(nn.Module):
 
     def _ones(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         there = mask.unflatten(1, self.pad.shape).to(x.dtype)
-        return there.expand(*x.shape[:-1], 1)
+        return there.expand_as(x[..., :1])
 
     def _mean(self, x: torch.Tensor) -> torch.Tensor:
         x = self.along.fold(x)
@@ -180,7 +180,7 @@ def mean(x: torch.Tensor, there: torch.Tensor | None, axes: tuple[int, ...]) -> 
     """Mean over the axes of what is there; the axes stay with size 1."""
     if there is None:
         return x.mean(dim=axes, keepdim=True)
-    weight = there.to(x.dtype).expand(*x.shape[:-1], 1)
+    weight = there.to(x.dtype).expand_as(x[..., :1])
     return (x * weight).sum(dim=axes, keepdim=True) / weight.sum(dim=axes, keepdim=True).clamp(min=1)
 
 

@@ -69,7 +69,7 @@ class BatchNorm(nn.Module):
 
     def _masked(self, x: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
         around = tuple(range(x.dim() - 1))
-        weight = there.to(x.dtype).expand(*x.shape[:-1], 1)
+        weight = there.to(x.dtype).expand_as(x[..., :1])
         count = weight.sum()
         mean = (x * weight).sum(around) / count.clamp(min=1)
         spread = ((x - mean).square() * weight).sum(around)
@@ -103,10 +103,17 @@ def first(x: torch.Tensor) -> torch.Tensor:
     """
     if x.dim() == 3:
         x = x.unsqueeze(1)
-    return x.movedim(-1, 1)
+    return moved(x, -1, 1)
 
 
 def last(x: torch.Tensor, rank: int) -> torch.Tensor:
     """Back again: (B, C, H, W) -> (B, H, W, C), or (B, T, C) where the rank was 3."""
-    x = x.movedim(1, -1)
+    x = moved(x, 1, -1)
     return x.squeeze(1) if rank == 3 else x
+
+
+def moved(x: torch.Tensor, source: int, target: int) -> torch.Tensor:
+    """One axis taken to another place, as torch's `movedim`, of which a trace makes no valid ONNX."""
+    order = [i for i in range(x.dim()) if i != source % x.dim()]
+    order.insert(target % x.dim(), source % x.dim())
+    return x.permute(order)

@@ -12,7 +12,7 @@ from metalearner.records import View
 
 from ..views import ordered_axes, positions
 from .convolution import Features, mean
-from .layers import ACTIVATIONS
+from .layers import ACTIVATIONS, moved
 from .padding import Padding
 
 
@@ -68,11 +68,11 @@ class Spectral(nn.Module):
         """(B, axes..., C) -> the same shape."""
         x = self.pad.hide(x, mask)
         for at, (axis, weight) in enumerate(zip(self.axes, self.filters)):
-            moved = x.movedim(1 + axis, -2)  # (B, ..., n, C)
-            real, imaginary = (self.get_buffer(f"forth{at}") @ moved).chunk(2, dim=-2)  # (B, ..., f, C) each
+            lines = moved(x, 1 + axis, -2)  # (B, ..., n, C)
+            real, imaginary = (self.get_buffer(f"forth{at}") @ lines).chunk(2, dim=-2)  # (B, ..., f, C) each
             a, b = weight[0], weight[1]
             turned = torch.cat([real * a - imaginary * b, real * b + imaginary * a], dim=-2)
-            x = (self.get_buffer(f"back{at}") @ turned).movedim(-2, 1 + axis)
+            x = moved(self.get_buffer(f"back{at}") @ turned, -2, 1 + axis)
         return x, mask
 
 

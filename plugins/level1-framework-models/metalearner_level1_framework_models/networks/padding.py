@@ -32,7 +32,7 @@ class Padding:
 
     def everywhere(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor | None:
         """The mask at every position: (B, all positions), or None."""
-        return None if mask is None else mask.unflatten(1, self.shape[:-1]).expand(x.shape[:-1]).flatten(1)
+        return None if mask is None else mask.unflatten(1, self.shape[:-1]).expand_as(x[..., 0]).flatten(1)
 
 
 class Along:

@@ -59,7 +59,7 @@ class ClassAttention(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """-> (B, C)."""
         tokens = self.before(x.flatten(1, -2))  # (B, N, C)
-        query = self.query.expand(x.shape[0], -1, -1)
+        query = self.query.expand_as(tokens[:, :1])
         found = query + self.drop(self.attention(self.before(query), tokens, self.pad.everywhere(x, mask)))
         value, gate = self.gate(self.after(found)).chunk(2, dim=2)
         found = found + self.drop(self.back(value * torch.relu(gate)))  # (B, 1, C)

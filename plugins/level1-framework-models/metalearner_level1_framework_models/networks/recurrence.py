@@ -65,7 +65,7 @@ class Recurrent(Walk):
 
 def reordered(x: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """Steps of each row in its own order: (B, T, C), (B, T) -> (B, T, C)."""
-    return x.gather(1, order.unsqueeze(2).expand(-1, -1, x.shape[2]))
+    return x.gather(1, order.unsqueeze(2).expand_as(x))
 
 
 def remember(module: nn.Module) -> None:
