@@ -41,7 +41,7 @@ from .worker import Begin
 # The share of rows that is sealed when nothing else is said.
 TEST_SHARE = 0.2
 # Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
-RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 25.0
+RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 15.0
 # Facts of a trial that mean something within its run alone.
 OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch")
 

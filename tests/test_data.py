@@ -37,6 +37,15 @@ def test_every_stratum_is_in_every_fold():
         assert not set(train) & set(valid) and set(strata[valid]) == {0, 1, 2}
 
 
+def test_small_data_have_ten_folds_but_no_more_than_groups():
+    rng = np.random.default_rng(0)
+    fields, strata = Fields({"x": np.zeros(60)}), np.repeat([0, 1, 2], 20)
+    folds, _ = _folds(fields, strata, np.arange(60), rng)
+    assert len(folds) == 10 and all(len(train) == 54 and set(strata[valid]) == {0, 1, 2} for train, valid in folds)
+    folds, _ = _folds(fields, np.zeros(60, int), np.arange(60) // 20, rng)
+    assert len(folds) == 3 and all(len(valid) for _, valid in folds)
+
+
 def test_rows_are_kept_apart_once_there_are_enough():
     rng = np.random.default_rng(0)
     folds, apart = _folds(Fields({"x": np.zeros((2000, 50))}), np.zeros(2000, int), np.arange(2000), rng)

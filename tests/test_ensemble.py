@@ -13,6 +13,7 @@ from metalearner.kinds import Aim
 from metalearner.outputs import Classification, Regression
 from metalearner.records import Config, Proposal, Trial
 from metalearner.train.ensemble import CANDIDATES, MEMBERS, OF_A_FAMILY, candidates, greedy, select
+from metalearner.train.merit import Merit
 
 
 class Given:
@@ -98,6 +99,27 @@ def test_numbers_are_selected_too(tmp_path, registry):
         given.add((target + rng.normal(0, 0.7, 400))[:, None])
     selection = given.select()
     assert selection.score > max(t.score for t in given.trials) + 0.1 and selection.prediction.shape == (400, 1)
+
+
+def test_members_that_add_next_to_nothing_are_left_out(given):
+    rng = np.random.default_rng(1)
+    good = guess(rng, given.target, 0.4)
+    for _ in range(6):  # the same opinion in slightly other words
+        given.add(good + rng.uniform(0, 1e-3, good.shape))
+    assert len(given.select().weights) == 1
+
+
+def test_merit_tells_apart_what_accuracy_cannot(given):
+    target = given.target[:40]
+    naive = np.full((40, 2), 0.5)
+    merit = Merit(given.aim, target, naive)
+    sure, unsure = (np.where(np.eye(2)[target] > 0, p, 1 - p) for p in (0.9, 0.6))
+    assert given.aim.metric.score(target, sure, given.aim.state) == given.aim.metric.score(
+        target, unsure, given.aim.state
+    )
+    assert 1 > merit(sure) > merit(unsure) > merit(naive)
+    assert merit(1 - np.eye(2)[target]) >= -1, "certain mistakes are bad, not everything"
+    assert merit(np.full((40, 2), np.nan)) == -np.inf
 
 
 def test_the_same_trials_give_the_same_ensemble(given):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -173,6 +174,47 @@ def test_what_takes_no_time_is_fitted_in_full_at_once():
 def test_where_rows_are_few_a_cheap_fit_takes_several_folds_or_all():
     rows = {200: 1, 60: 2, 30: 5, 10: 5}
     assert {n: Rungs([n] * 5, LEARNERS, PRODUCTIONS).cheap for n in rows} == rows
+
+
+def test_a_dear_fit_is_gone_on_with_only_near_the_best():
+    rungs = Rungs([200] * 5, LEARNERS, PRODUCTIONS)
+    configs = [Config("curve", {"x": 0.1 * i, "n": 3}) for i in range(6)]
+
+    def cheap(number, merit, seconds, family):
+        facts = {"merits": [merit], "merit": merit, "folds": 1, "share": 1.0}
+        proposal = Proposal(configs[number], family, "portfolio")
+        return Trial(number, proposal, "ok", 0, 0.2, merit, merit, seconds, 1.0, facts)
+
+    seen = [
+        cheap(0, 0.80, 0.5, "quick"),
+        cheap(1, 0.77, 5.0, "dear"),
+        cheap(2, 0.77, 0.5, "other"),
+        cheap(3, 0.1, 0.5, "bad"),
+    ]
+
+    def gone_on_with(seconds_left):
+        rungs.promoted = set()
+        found = set()
+        while due := rungs.due(seen, Moment(seconds_left, 0.2)):
+            found |= {t.proposal.family for t in due}
+            rungs.promoted |= {t.name for t in due}
+        return found
+
+    assert gone_on_with(60.0) == {"quick", "other"}, "20 of 60 seconds for something .03 behind"
+    assert gone_on_with(600.0) == {"quick", "dear", "other"}
+
+
+def test_workers_do_not_run_the_caller_s_main_module_again():
+    from multiprocessing.spawn import get_preparation_data
+
+    from metalearner.search import local
+
+    main = sys.modules["__main__"]
+    before = dict(vars(main))
+    assert {k for k in get_preparation_data("w") if k.startswith("init_main")}
+    with local._no_main():
+        assert not {k for k in get_preparation_data("w") if k.startswith("init_main")}
+    assert vars(main)["__spec__"] is before["__spec__"]
 
 
 def test_on_one_fold_a_third_of_the_rounds_is_cheap():

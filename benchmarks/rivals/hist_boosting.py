@@ -18,7 +18,9 @@ class HistBoosting(Rival):
 
     def fit(self, job: Job) -> None:
         rows, target = job.table()
-        self.columns = Columns.of(rows)
+        self.columns = Columns.of(
+            rows.dropna(axis=1, how="all"), most=255
+        )  # what it refuses: nothing, and more categories
         kind = HistGradientBoostingClassifier if job.classes else HistGradientBoostingRegressor
         self.model = kind(categorical_features="from_dtype", random_state=job.seed).fit(self.columns(rows), target)
 

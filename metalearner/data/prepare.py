@@ -19,6 +19,8 @@ from .sealed import Sealed
 
 # Elements (rows x numbers a row) up to which five, then three folds are affordable; beyond, one held-out part.
 FIVE_FOLDS, THREE_FOLDS = 1e5, 1e6
+# Rows below which there are ten: what a fold holds out is missed by what is learnt.
+TEN_FOLDS = 150
 HELD_OUT = 0.2
 # With this many training rows, a tenth (at most this many) is kept apart for conformal scores.
 APART_FROM, APART_SHARE, APART_MOST = 1000, 0.1, 1000
@@ -177,6 +179,8 @@ def _folds(
         inside, apart = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     elements = _elements(fields)
     count = 5 if elements <= FIVE_FOLDS or n < 300 else 3 if elements <= THREE_FOLDS else 1
+    count = 10 if n < TEN_FOLDS else count
+    count = min(count, max(2, len(np.unique(groups[inside]))))
     if count == 1:
         parts = deal(strata[inside], groups[inside], [1 - HELD_OUT, HELD_OUT], rng)
         return ((inside[parts == 0], inside[parts == 1]),), apart

@@ -20,8 +20,8 @@ from ..errors import RunError
 from ..kinds import Begin, Executor, Job
 from ..records import Trial
 
-# A worker that has not come back this long after its job's deadline is ended.
-GRACE = 2.0
+# A worker that has not come back this long after its job's deadline is ended: seconds, and a share of what the job was given.
+GRACE, GRACE_SHARE = 2.0, 0.15
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 # Workers that may die before they are ready, until the reason is no accident.
 STILLBORN = 3
@@ -60,8 +60,8 @@ class LocalProcesses(Executor):
             found += self._receive(listening[connection])  # type: ignore[index]
         for worker in self._workers:
             # What keeps a worker from getting ready is no fault of the trial that waits for it.
-            if worker.ready and worker.job is not None and time.monotonic() > worker.job.rung.deadline + GRACE:
-                found += self._lost(worker, "timeout", f"no answer {GRACE:.0f} s after its deadline")
+            if worker.ready and worker.job is not None and (late := worker.late()):
+                found += self._lost(worker, "timeout", f"no answer {late:.0f} s after its deadline")
         return found
 
     def idle(self) -> int:
@@ -143,6 +143,14 @@ class _Worker:
                 os.environ.pop(key) if value is None else os.environ.update({key: value})
         theirs.close()
         return cls(process, ours)
+
+    def late(self) -> float:
+        """Seconds past its deadline, when it is past bearing; else 0."""
+        assert self.job is not None
+        deadline = self.job.rung.deadline
+        grace = GRACE + GRACE_SHARE * max(0.0, deadline - self.since)
+        late = time.monotonic() - deadline
+        return late if late > grace else 0.0
 
     def end(self) -> None:
         self.connection.close()

