@@ -6,7 +6,7 @@ The same object predicts inside the run, from the bundle, and behind the server,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,3 @@ class Predictor:
         if regions and self.conformal:
             columns["region"] = self.output.regions(dict(self.conformal), self.state, prediction)
         return pd.DataFrame(columns)
-
-    def calibrated_with(self, calibration: State, conformal: Mapping[str, Any]) -> Predictor:
-        """The same with another calibration."""
-        return replace(self, calibration=calibration, conformal=conformal)

@@ -80,7 +80,9 @@ def run(
         ensemble = combine(trials, folder, setting, story)
         answers = measure(ensemble, sealed, setting)
         evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
-        scorecard = evaluate(setting.task, setting.output, setting.dataset.state, registry.metrics, answers, evidence)
+        scorecard = evaluate(
+            setting.task, setting.output, ensemble.predictor.state, registry.metrics, answers, evidence
+        )
         story.tell("evaluate", scorecard=scorecard)
         bundle = deliver(folder, ensemble.predictor, answers, scorecard, setting, clock)
         story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable)
@@ -156,8 +158,10 @@ def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
     """Whether a full trial meets the task's goal out of fold, beyond doubt."""
     dataset = setting.dataset
     rows, prediction = (np.load(trials / trial.name / f"{name}.npy") for name in ("rows", "prediction"))
-    assert setting.task.goal is not None
-    return reaches(setting.task.goal, setting.metric, dataset.target[rows], prediction, dataset.state)
+    goal, target = setting.task.goal, dataset.target[rows]
+    assert goal is not None
+    state = setting.output.decide(dataset.state, setting.task.metric, goal, prediction, target)
+    return reaches(goal, setting.metric, target, prediction, state)
 
 
 def proposer(request: Request, setting: Setting, foresight: Foresight, begun: list[Proposal]) -> Proposer:
@@ -253,7 +257,7 @@ def deliver(
     The reference holds predictions of rows not learnt from: in sample they would be surer than anything to come.
     """
     dataset = setting.dataset
-    said = setting.output.table(dataset.state, answers.prediction)
+    said = setting.output.table(predictor.state, answers.prediction)
     drift = reference(setting.modality, dataset.fields, dataset.schema, said)
     about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label}
     proof = dataset.fields.take(np.arange(min(64, dataset.rows)))

@@ -156,6 +156,47 @@ def test_balanced_accuracy_weighs_classes_when_a_row_is_decided():
     assert all(said in region for said, region in zip(table["prediction"], regions))
 
 
+def rare(rows, seed=0):
+    """Honest probabilities of a class that one row in ten has, and the truth."""
+    rng = np.random.default_rng(seed)
+    positive = 1 / (1 + np.exp(-rng.normal(-3, 1.5, rows)))
+    return np.stack([1 - positive, positive], axis=1), (rng.random(rows) < positive).astype(int)
+
+
+@pytest.mark.parametrize("metric", ["f1", "recall", "precision"])
+def test_the_line_is_drawn_where_it_serves_the_metric(metric):
+    output, (prediction, target) = Classification(), rare(4000)
+    state = output.fit(np.array(["no", "yes"])[target])
+    drawn = output.decide(state, metric, None, prediction, target)
+    score = {m.name: m.score for m in METRICS}
+    new, truth = rare(4000, seed=1)
+    before, after = ({n: score[n](truth, new, s) for n in ("f1", "recall", "precision")} for s in (state, drawn))
+    assert after[metric] > before[metric] + (0.02 if metric != "precision" else -0.01)
+    assert min(after.values()) > 0.1, "recall alone would call every row positive"
+    assert np.array_equal(output.table(drawn, new)["p_yes"], new[:, 1]), "probabilities stay as they are"
+    assert output.decide(state, "accuracy", None, prediction, target) == state
+
+
+def test_a_goal_moves_the_line_and_is_met_on_new_rows():
+    output, (prediction, target) = Classification(), rare(4000)
+    state = output.fit(np.array(["no", "yes"])[target])
+    new, truth = rare(40_000, seed=1)
+    score = {m.name: m.score for m in METRICS}
+    found = {}
+    for metric, goal in (("recall", 0.5), ("recall", 0.9), ("precision", 0.7)):
+        drawn = output.decide(state, metric, goal, prediction, target)
+        found[metric, goal] = score["precision"](truth, new, drawn)
+        assert score[metric](truth, new, drawn) >= goal
+    assert found["recall", 0.5] > found["recall", 0.9], "no more false alarms than the goal asks for"
+
+
+def test_where_only_one_class_is_there_the_line_stays_in_the_middle():
+    output = Classification()
+    state = output.fit(np.array(["no", "yes"]))
+    drawn = output.decide(state, "f1", None, np.full((5, 2), 0.5), np.ones(5, int))
+    assert drawn["decision"] == [0.5, 0.5]
+
+
 def test_classes_that_are_numbers_stand_in_their_order():
     assert Classification().fit(np.array(["10", "9", "-1", "2"]))["classes"] == ["-1", "2", "9", "10"]
     assert Classification().fit(np.array(["10", "9", "b"]))["classes"] == ["10", "9", "b"]

@@ -42,6 +42,11 @@ class Aim:
     metric: Metric
     registry: Registry
 
+    def score(self, prediction: np.ndarray, target: np.ndarray) -> float:
+        """The metric of a prediction (n, k) of rows not learnt from, its decision drawn where it serves the metric."""
+        state = self.output.decide(self.state, self.metric.name, None, prediction, target)
+        return self.metric.score(target, prediction, state)
+
 
 class Model(ABC):
     """One fitted predictor."""

@@ -34,6 +34,12 @@ class Output(ABC):
         """The state as the metric wants it: how a prediction becomes a decision."""
         return state
 
+    def decide(
+        self, state: State, metric_name: str, goal: float | None, prediction: np.ndarray, target: np.ndarray
+    ) -> State:
+        """The state with the decision that serves the metric, and its goal, on predictions of rows not learnt from."""
+        return state
+
     @abstractmethod
     def encode(self, state: State, target: np.ndarray) -> np.ndarray:
         """Raw target (n,) to what metrics and losses take; -1 or NaN for what was never seen."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..kinds import Output, State
 from .calibration import apply_calibration, choose_calibration, softmax
+from .threshold import BETA, best_threshold
 
 if TYPE_CHECKING:
     import torch
@@ -118,6 +119,18 @@ class Classification(Output):
         if metric_name != "balanced-accuracy":
             return state
         return {**state, "decision": [sum(state["counts"]) / max(1, c) for c in state["counts"]]}
+
+    def decide(
+        self, state: State, metric_name: str, goal: float | None, prediction: np.ndarray, target: np.ndarray
+    ) -> State:
+        """Of two classes, where f1, recall or precision is wanted: the probability from which a row is called positive."""
+        if metric_name not in BETA or len(state["classes"]) != 2:
+            return state
+        at = state["classes"].index(positive(state))
+        threshold = best_threshold(prediction[:, at], target == at, metric_name, goal)
+        weights = [threshold, threshold]
+        weights[at] = 1 - threshold
+        return {**state, "decision": weights}
 
     def choose_metric(self, target: np.ndarray, state: State, sentence: str) -> tuple[str, str]:
         """By the user's words, else by how rare the rarest class is."""

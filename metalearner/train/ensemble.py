@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) ->
     naive = aim.output.baseline(aim.state, dataset.target, len(target))
     weights, prediction = bagged(full, folder, Merit(aim, target, naive), aim)
     chosen = {t.name: float(w) for t, w in zip(full, weights) if w > 0}
-    return Selection(chosen, rows, prediction, aim.metric.score(target, prediction, aim.state))
+    return Selection(chosen, rows, prediction, aim.score(prediction, target))
 
 
 def bagged(trials: Sequence[Trial], folder: Path, merit: Merit, aim: Aim) -> tuple[np.ndarray, np.ndarray]:
@@ -171,9 +171,12 @@ def assemble(
         members.append(Member(name, trial.proposal.family, trial.config, weight, models))
     states = tuple(dataset.transform_state(i, transform) for i in range(len(dataset.folds)))
     plain = Predictor(dataset.task, dataset.schema, modality, transform, aim.output, aim.state, states, tuple(members))
-    target = dataset.target[selection.rows]
+    task, target = dataset.task, dataset.target[selection.rows]
     calibration = aim.output.calibrate(aim.state, selection.prediction, target)
-    return plain.calibrated_with(calibration, _conformal(plain, calibration, selection, dataset, aim))
+    said = aim.output.calibrated(calibration, selection.prediction)
+    state = aim.output.decide(aim.state, task.metric, task.goal, said, target)
+    conformal = _conformal(plain, calibration, selection, dataset, aim)
+    return replace(plain, state=state, calibration=calibration, conformal=conformal)
 
 
 def _conformal(plain: Predictor, calibration: dict[str, Any], selection: Selection, dataset: Dataset, aim: Aim) -> dict:

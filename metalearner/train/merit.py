@@ -26,5 +26,6 @@ class Merit:
     def __call__(self, prediction: np.ndarray, rows: np.ndarray | slice = slice(None)) -> float:
         """Of the prediction (m, k) of these rows: 1 perfect, 0 the baseline, -inf where it cannot be told."""
         state, target, naive = self.aim.state, self.target[rows], self.naive[rows]
-        skills = [m.skill(m.score(target, prediction, state), m.score(target, naive, state)) for m in self.metrics]
+        scores = [self.aim.score(prediction, target), *(m.score(target, prediction, state) for m in self.metrics[1:])]
+        skills = [m.skill(s, m.score(target, naive, state)) for m, s in zip(self.metrics, scores)]
         return float(np.mean(np.maximum(skills, WORST))) if np.all(np.isfinite(skills)) else -np.inf

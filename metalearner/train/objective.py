@@ -159,7 +159,7 @@ class Objective:
         output, state, metric = self.aim.output, self.aim.state, self.aim.metric
         target = self.dataset.target[rows]
         naive = output.baseline(state, self.dataset.target, len(rows))
-        return metric.score(target, prediction, state), metric.score(target, naive, state)
+        return self.aim.score(prediction, target), metric.score(target, naive, state)
 
     def merit(self, rows: np.ndarray, prediction: np.ndarray) -> float:
         """What a prediction of these rows is chosen by."""

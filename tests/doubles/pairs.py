@@ -1,7 +1,7 @@
 """The smallest complete set of kinds: two columns, a scaling, a line and a tiny network. Real, and quick to fit."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -244,7 +244,8 @@ def predictor(target="kind", tiny=None, rows=400):
     plain = Predictor(task, SCHEMA, modality, transform, output, state, tuple(states), tuple(members))
     said = plain.raw(fields)
     calibration = output.calibrate(state, said, encoded)
-    return plain.calibrated_with(calibration, output.conform(state, output.calibrated(calibration, said), encoded, 0.9))
+    conformal = output.conform(state, output.calibrated(calibration, said), encoded, 0.9)
+    return replace(plain, calibration=calibration, conformal=conformal)
 
 
 def scorecard(predictor, rows=300):

@@ -97,6 +97,19 @@ CLASSIC_FAMILIES: list[Family] = [
         tags=("trees",),
     ),
     Family(
+        name="kernel-ridge",
+        summary="Kernel ridge on landmarks: smooth in all columns at once, strong where rows are few",
+        presets=_presets(
+            "kernel-ridge",
+            {},
+            {"kernel": "gauss"},
+            {"length": 0.8, "relevance": 0.0},
+            {"length": 1.0, "landmarks": 2500},
+        ),
+        accepts=_narrow,
+        tags=("kernel",),
+    ),
+    Family(
         name="random-conv",
         summary="Random convolutions and ridge: MiniRocket for series, whitened patches for images",
         presets=_presets(

@@ -6,11 +6,18 @@ from metalearner.kinds import Learner, Production
 
 from .foldwise import FoldwiseLearner
 from .forest import ForestLearner
+from .kernels import KernelRidgeLearner
 from .linear import LinearLearner
 from .random_conv import RandomConvLearner
 from .trees import TreesLearner
 
-_FOLDWISE: list[FoldwiseLearner] = [LinearLearner(), TreesLearner(), ForestLearner(), RandomConvLearner()]
+_FOLDWISE: list[FoldwiseLearner] = [
+    LinearLearner(),
+    TreesLearner(),
+    ForestLearner(),
+    KernelRidgeLearner(),
+    RandomConvLearner(),
+]
 
 LEARNERS: list[Learner] = list(_FOLDWISE)
 LEARNER_PRODUCTIONS: list[Production] = [learner.production for learner in _FOLDWISE]

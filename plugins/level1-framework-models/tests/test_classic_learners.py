@@ -121,6 +121,7 @@ QUICK = {
     "linear": {},
     "trees": {"rounds": 60, "min_leaf": 3},
     "forest": {"trees": 40},
+    "kernel-ridge": {},
     "random-conv": {"features": 500},
 }
 
@@ -138,6 +139,8 @@ QUICK = {
         ("trees", {"rounds": 100, "leaves": 8, "min_leaf": 3}, datasets.load_wine, 0.92),
         ("trees", {"rounds": 100, "leaves": 8, "extra": True}, datasets.load_diabetes, 0.35),
         ("forest", {"trees": 60}, datasets.load_wine, 0.92),
+        ("kernel-ridge", {}, datasets.load_wine, 0.95),
+        ("kernel-ridge", {"kernel": "gauss", "landmarks": 200}, datasets.load_diabetes, 0.42),
         ("forest", {"trees": 60, "min_leaf": 5}, datasets.load_diabetes, 0.35),
     ],
 )
@@ -191,7 +194,7 @@ def test_more_columns_than_rows(kind):
     assert time.process_time() - began < 1.0
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "forest"])
+@pytest.mark.parametrize("name", ["linear", "trees", "forest", "kernel-ridge"])
 def test_categories_alone(name):
     rng = np.random.default_rng(0)
     codes = np.stack([rng.integers(0, 4, 300), rng.integers(0, 30, 300)], axis=1)
@@ -205,14 +208,14 @@ def test_categories_alone(name):
 # -- contract --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "forest", "random-conv"])
+@pytest.mark.parametrize("name", ["linear", "trees", "forest", "kernel-ridge", "random-conv"])
 @pytest.mark.parametrize("make", [digits, waves])
 def test_conformance(name, make):
     dataset, transform, aim = make()
     check_learner(BY_NAME[name], Config(name, QUICK[name]), dataset, transform, aim)
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "forest", "random-conv"])
+@pytest.mark.parametrize("name", ["linear", "trees", "forest", "kernel-ridge", "random-conv"])
 def test_only_text_and_plain_arrays_are_stored(name, tmp_path):
     models, folds, facts = fitted(name, QUICK[name], digits())
     models[0].save(tmp_path)
@@ -239,7 +242,7 @@ def test_trees_are_stored_as_text_that_lightgbm_reads(tmp_path):
     np.testing.assert_array_equal(again.predict(folds[0].valid), models[0].predict(folds[0].valid))
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "forest", "random-conv"])
+@pytest.mark.parametrize("name", ["linear", "trees", "forest", "kernel-ridge", "random-conv"])
 @pytest.mark.parametrize("present", [[2], [0, 2], [0, 2, 3]])
 def test_classes_that_a_fold_has_not_seen(name, present):
     dataset, transform, aim = waves()
@@ -258,7 +261,7 @@ def test_classes_that_a_fold_has_not_seen(name, present):
     assert prediction[:, [c for c in range(4) if c not in present]].max() < 1e-6
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "forest", "random-conv"])
+@pytest.mark.parametrize("name", ["linear", "trees", "forest", "kernel-ridge", "random-conv"])
 def test_padding_never_reaches_a_model(name):
     (models, folds, _), (others, dirty, _) = (fitted(name, QUICK[name], waves(garbage=g)) for g in (0.0, 1e4))
     expected = models[0].predict(folds[0].valid)
@@ -266,7 +269,7 @@ def test_padding_never_reaches_a_model(name):
     np.testing.assert_array_equal(others[0].predict(folds[0].valid), expected)  # nor when it learns
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "forest", "random-conv"])
+@pytest.mark.parametrize("name", ["linear", "trees", "forest", "kernel-ridge", "random-conv"])
 def test_the_deadline_is_kept(name):
     import torch  # noqa: F401 -- its import is not what is timed
 
@@ -282,6 +285,7 @@ def test_the_deadline_is_kept(name):
         "linear": {"expansion": "splines"},
         "trees": {"rounds": 2000},
         "forest": {"trees": 300},
+        "kernel-ridge": {"landmarks": 3000},
         "random-conv": {"features": 10000},
     }[name]
     began = time.process_time()  # one thread, so a busy machine does not count
@@ -292,7 +296,7 @@ def test_the_deadline_is_kept(name):
     assert np.isfinite(found.models[0].predict(folds[0].valid)).all()
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "forest"])
+@pytest.mark.parametrize("name", ["linear", "trees", "forest", "kernel-ridge"])
 def test_missing_values(name):
     data = datasets.load_wine()
     rng = np.random.default_rng(0)
@@ -394,12 +398,12 @@ def test_presets_are_valid_and_share_a_skeleton(family):
 @pytest.mark.parametrize(
     ("view", "takes"),
     [
-        (View((Axis("columns", 20),), 1, (3,)), {"linear", "trees", "forest"}),
+        (View((Axis("columns", 20),), 1, (3,)), {"linear", "trees", "forest", "kernel-ridge"}),
         (View((Axis("columns", 5000),), 1), {"linear"}),
-        (View((Axis("time", 150),), 1), {"linear", "trees", "forest", "random-conv"}),
-        (View((Axis("space", 32), Axis("space", 32)), 3), {"linear", "trees", "forest", "random-conv"}),
-        (View((Axis("set", 3), Axis("time", 40)), 5), {"linear", "trees", "forest", "random-conv"}),
-        (View((Axis("set", 12),), 5), {"linear", "trees", "forest"}),
+        (View((Axis("time", 150),), 1), {"linear", "trees", "forest", "kernel-ridge", "random-conv"}),
+        (View((Axis("space", 32), Axis("space", 32)), 3), {"linear", "trees", "forest", "kernel-ridge", "random-conv"}),
+        (View((Axis("set", 3), Axis("time", 40)), 5), {"linear", "trees", "forest", "kernel-ridge", "random-conv"}),
+        (View((Axis("set", 12),), 5), {"linear", "trees", "forest", "kernel-ridge"}),
     ],
     ids=lambda v: "x".join(map(str, v.shape)) if isinstance(v, View) else "",
 )
@@ -408,6 +412,6 @@ def test_families_know_their_views(view, takes):
     tensor = Tensor(np.random.default_rng(0).normal(size=(40, *view.shape)).astype(np.float32))
     if view.cardinalities:
         tensor = Tensor(tensor.values, np.ones((40, 1), np.int64))
-    for name in takes - ({"trees", "forest"} if len(tensor.values[0].ravel()) > 500 else set()):
+    for name in takes - ({"trees", "forest", "kernel-ridge"} if len(tensor.values[0].ravel()) > 500 else set()):
         models, folds, _ = fitted(name, QUICK[name], prepared(tensor, view, np.arange(40) % 2))
         assert models[0].predict(folds[0].valid).shape == (20, 2)

@@ -20,7 +20,7 @@ from .population import Population
 from .steps import near
 
 # Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
-OPENING, OPENING_EACH, OPENING_CHEAP = 8, 2, 4
+OPENING, OPENING_EACH, OPENING_CHEAP = 10, 2, 4
 # Of the seconds left, what is dear and what is cheap. Dear ones come after these, the first of so many families.
 DEAR, CHEAP, DEAR_FAMILIES = 0.15, 0.03, 3
 # A family whose best is this far behind gets no more than one config at a time.
@@ -145,7 +145,7 @@ class Engine(Proposer):
         for proposal in [*(e.trials[0].proposal for e in self.history.entries.values()), *self.history.open.values()]:
             turns[proposal.family] = turns.get(proposal.family, 0) + 1
         known = [p for p in portfolio if self.history.key(p.config) not in begun]
-        shares = [1.0 if p.expected_seconds is None else p.expected_seconds / moment.seconds_left for p in known]
+        shares = [self._share(p, moment) for p in known]
         for p, share in zip(known, shares):
             turn = OPENING_CHEAP if share <= CHEAP else OPENING_EACH
             if share <= DEAR and turns.get(p.family, 0) < turn and self._opened() < OPENING:
@@ -154,6 +154,12 @@ class Engine(Proposer):
         if not dear or self._opened() >= OPENING + DEAR_FAMILIES:
             return None
         return _Draft(dear[0].config, dear[0].family, "portfolio", dear[0].reason, dear[0].expected_seconds)
+
+    def _share(self, proposal: Proposal, moment: Moment) -> float:
+        """Of the seconds left, what a proposal is expected to take; a network that was never timed is taken for dear."""
+        if proposal.expected_seconds is None:
+            return 1.0 if proposal.config.production == "net" else DEAR
+        return proposal.expected_seconds / moment.seconds_left
 
     def _opened(self) -> int:
         """Configs that the opening has taken from the portfolio."""

@@ -15,14 +15,14 @@ from metalearner.kinds import Moment, Proposer
 from metalearner.records import Config, Proposal, Trial
 
 SEARCHERS = {s.name: s for s in register_searchers()}
-SEEDS = range(10)
+SEEDS = range(20)
 SECONDS = 90.0
 MOMENT = Moment(30.0, 0.5)
 
 
 @pytest.fixture(scope="module")
 def runs(land):
-    """For each searcher the trials of ten runs of the same seconds, where inventing pays."""
+    """For each searcher the trials of twenty runs of the same seconds, where inventing pays."""
     made_up = land.Landscape()
     return {
         name: [made_up.run(SEARCHERS[name].begin(land.scope(seed)), SECONDS, seed) for seed in SEEDS]
@@ -31,8 +31,8 @@ def runs(land):
 
 
 def interval(differences):
-    """95 % of the paired difference's mean, by Student's t with 9 degrees of freedom."""
-    half = 2.262 * np.std(differences, ddof=1) / np.sqrt(len(differences))
+    """95 % of the paired difference's mean, by Student's t with 19 degrees of freedom."""
+    half = 2.093 * np.std(differences, ddof=1) / np.sqrt(len(differences))
     return np.mean(differences) - half, np.mean(differences) + half
 
 
@@ -61,7 +61,7 @@ def test_what_is_cheap_and_stuck_does_not_get_the_budget(runs):
         assert len(linear) < 0.2 * len(trials)
         shares.append(sum(t.seconds for t in trials if t.proposal.family in ("linear", "trees")) / SECONDS)
     assert np.mean(shares) < 0.3  # two of five arms
-    assert sorted(shares)[-2] < 0.5  # in one of ten runs a cheap family may go on improving
+    assert sorted(shares)[-3] < 0.5  # in two of twenty runs a cheap family may go on improving
 
 
 def test_a_step_up_from_a_failure_is_no_promise():
