@@ -142,6 +142,13 @@ def test_a_trial_budget_is_kept_exactly_and_no_config_is_begun_twice():
     assert trials[0].proposal.arm == "first"
 
 
+def test_numbers_that_a_killed_process_left_without_a_trial_do_not_count():
+    trials = hunt(Budget(None, 25)).run(proposer())
+    left = [t for t in trials[:10] if t.number not in (1, 7)]  # these two were under way
+    again = hunt(Budget(None, 25), seen=left).run(proposer())
+    assert len(again) == 25 and len({t.number for t in again}) == 25
+
+
 def test_the_best_cheap_fits_are_gone_on_with():
     executor = Here()
     trials = hunt(Budget(None, 60), executor).run(proposer())

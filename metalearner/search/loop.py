@@ -80,7 +80,12 @@ class Search:
     def _more(self) -> bool:
         """Whether anything new may be begun."""
         enough = self.clock.left > SHORTEST
-        return enough and self.number < (self.clock.budget.trials or float("inf")) and not self._exhausted
+        return enough and self._begun < (self.clock.budget.trials or float("inf")) and not self._exhausted
+
+    @property
+    def _begun(self) -> int:
+        """Trials finished or under way; a killed process leaves numbers behind that have none."""
+        return len(self.trials) + self.pending
 
     def _next(self, proposer: Proposer) -> Job | None:
         """What to do with a free worker: go on with a cheap fit that earned it, else something new."""
@@ -110,7 +115,7 @@ class Search:
 
     def _room(self, many: int) -> int:
         """As many, but no more trials than the budget has."""
-        return max(1, min(many, int(min(1e9, self.clock.budget.trials or 1e9)) - self.number))
+        return max(1, min(many, int(min(1e9, self.clock.budget.trials or 1e9)) - self._begun))
 
     def _numbers(self, many: int) -> tuple[int, ...]:
         return tuple(range(self.number, self.number + many))
@@ -122,7 +127,7 @@ class Search:
 
     def _moment(self) -> Moment:
         budget = self.clock.budget
-        spent = max(self.clock.spent, self.number / budget.trials if budget.trials else 0.0)
+        spent = max(self.clock.spent, self._begun / budget.trials if budget.trials else 0.0)
         return Moment(self.clock.left, spent, self.ladder.allowed(self.trials, spent))
 
 

@@ -3,7 +3,8 @@
 An arm is a family of the catalogue, or all that was invented. Its next config improves its best with a chance that falls
 the longer it has not, and then by about as much as it did lately. What an improvement is worth is read off a soft maximum
 over the arms' bests, which is what a greedy ensemble does with them: families as good as the best one count fully, also
-beside it, and one far behind counts only if it may catch up. Cost matters less the less is left (CArBO, Lee et al. 2020).
+beside it, and one far behind counts only if it may catch up. Cost matters a little less the less is left (CArBO, Lee et
+al. 2020, lets it vanish; then the last part of a budget goes to what is dear).
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ BOLDEST = 0.3
 UNTRIED = 0.05
 # Seconds that a trial costs beside its fit: asking, submitting, collecting.
 OVERHEAD = 0.1
+# How much of the cost no longer matters at the end: all of it would spend the last part on what is dear.
+COOLING = 0.25
 # Configs whose cost says something about the next one's.
 RECENT = 12
 
@@ -79,7 +82,7 @@ def outlooks(arms: Sequence[Arm], noise: float, spent: float, typical: float = 1
         chance, reached, step = _promise(arm, top)
         gain = chance * (_soft(bests | {arm.name: reached}, softness) - _soft(bests, softness)) if bests else chance
         seconds = typical if arm.seconds is None else arm.seconds
-        worth = gain / (OVERHEAD + seconds) ** (1 - spent)
+        worth = gain / (OVERHEAD + seconds) ** (1 - COOLING * spent)
         found.append(Outlook(arm, chance, step, gain, seconds, worth))
     return sorted(found, key=lambda o: (-o.worth, o.arm.name))
 

@@ -174,11 +174,16 @@ def first(*arms, noise=0.002, spent=0.0):
     return outlooks(arms, noise, spent)[0].arm.name
 
 
-def test_equal_prospects_go_to_the_cheaper_arm_until_cost_no_longer_matters():
+def test_equal_prospects_go_to_the_cheaper_arm_and_cost_matters_less_in_the_end():
     cheap = Arm("cheap", 0.80, 5, since=3, seconds=0.5)
     dear = Arm("dear", 0.81, 5, since=3, seconds=5.0)
-    assert first(cheap, dear) == "cheap"
-    assert first(cheap, dear, spent=1.0) == "dear"
+    assert first(cheap, dear) == first(cheap, dear, spent=1.0) == "cheap"
+
+    def advantage(spent):
+        worth = {o.arm.name: o.worth for o in outlooks([cheap, dear], 0.002, spent)}
+        return worth["cheap"] / worth["dear"]
+
+    assert advantage(1.0) < 0.7 * advantage(0.0)
 
 
 def test_an_arm_that_stopped_improving_yields_even_if_it_is_cheap():
