@@ -291,7 +291,8 @@ def main() -> None:
                 given.jobs,
                 given.results,
             )
-    lines = [r for r in tables.read(given.results) if (r["base_seconds"], r["cores"]) == (given.seconds, given.cores)]
+    asked = {(given.seconds, given.cores, int(seed)) for seed in given.seeds.split(",")}
+    lines = [r for r in tables.read(given.results) if (r["base_seconds"], r["cores"], r["seed"]) in asked]
     place = HERE if given.results == RESULTS else given.results.parent
     for name, text in tables.reports(lines, list(METHODS), given.seconds, given.cores).items():
         (place / f"accuracy_{name}.md").write_text(text)

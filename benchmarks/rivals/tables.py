@@ -88,14 +88,15 @@ def scores(own: pd.DataFrame, methods: list[str]) -> str:
         counts = f"{part['train_rows'].max()} / {part['test_rows'].max()}"
         naive = f"{part['baseline'].mean():.3f}"
         rows.append([str(name), str(metric), counts, naive, *(_cell(v, best) for v in held.values())])
-    said = SCORES.format(own["seed"].nunique())
+    seeds = own["seed"].nunique()
+    said = SCORES.format(seeds) if seeds > 1 else "One seed; in bold the best and what rounds to it."
     return said + "\n\n" + table(["data", "metric", "rows to learn / to judge", "naive", *methods], rows)
 
 
 def _cell(values: pd.Series, best: float) -> str:
     if values.isna().any() or values.empty:
         return "" if values.empty else "failed"
-    text = f"{values.mean():.3f} ± {values.std(ddof=0):.3f}"
+    text = f"{values.mean():.3f}" + (f" ± {values.std(ddof=0):.3f}" if len(values) > 1 else "")
     return f"**{text}**" if values.mean() >= best - 5e-4 else text
 
 
@@ -191,8 +192,9 @@ def _table_goals(own: pd.DataFrame, there: set[str]) -> list[tuple[str, str, boo
     held = ranks(own, sorted(there)).mean()
     made = []
     if len(held) > 1 and held.notna().all():
-        place = int(held.rank()[OURS])
-        made.append(("mean rank first", f"{held[OURS]:.2f}, place {place} of {len(held)}", place == 1))
+        place, beside = 1 + int((held < held[OURS] - 1e-9).sum()), int((abs(held - held[OURS]) <= 1e-9).sum()) - 1
+        said = f"{held[OURS]:.2f}, place {place} of {len(held)}{', shared' if beside else ''}"
+        made.append(("mean rank first", said, place == 1 and not beside))
     for rival in sorted(there & {"autogluon", "autogluon-best"}):
         low, high = bootstrap(differences(own, rival))
         made.append((f"ahead of {rival}, the interval above zero", f"[{low:+.4f}, {high:+.4f}]", low > 0))
