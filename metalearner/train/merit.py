@@ -15,17 +15,18 @@ WORST = -1.0
 
 
 class Merit:
-    """Mean skill in the task's metric and in the finer one, against the naive baseline on the same rows."""
+    """Mean skill in the task's metric and in the finer one, against the naive baseline on all the rows it was made for."""
 
     def __init__(self, aim: Aim, target: np.ndarray, naive: np.ndarray) -> None:
         """`target` (n,) as the output encodes it, `naive` the baseline's prediction (n, k)."""
-        self.aim, self.target, self.naive = aim, target, naive
+        self.aim, self.target = aim, target
         finer = aim.registry.metrics.get(aim.output.finer)
         self.metrics = [aim.metric, *([finer] if finer is not None and finer.name != aim.metric.name else [])]
+        self.floors = [m.score(target, naive, aim.state) for m in self.metrics]
 
     def __call__(self, prediction: np.ndarray, rows: np.ndarray | slice = slice(None)) -> float:
         """Of the prediction (m, k) of these rows: 1 perfect, 0 the baseline, -inf where it cannot be told."""
-        state, target, naive = self.aim.state, self.target[rows], self.naive[rows]
+        state, target = self.aim.state, self.target[rows]
         scores = [self.aim.score(prediction, target), *(m.score(target, prediction, state) for m in self.metrics[1:])]
-        skills = [m.skill(s, m.score(target, naive, state)) for m, s in zip(self.metrics, scores)]
+        skills = [m.skill(score, floor) for m, score, floor in zip(self.metrics, scores, self.floors)]
         return float(np.mean(np.maximum(skills, WORST))) if np.all(np.isfinite(skills)) else -np.inf

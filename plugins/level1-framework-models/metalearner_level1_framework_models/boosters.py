@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metalearner.arrays import Fold, Tensors
-from metalearner.kinds import Aim, Model, Rung
+from metalearner.kinds import Aim, Model, Output, Rung
 from metalearner.records import View
 
 from . import flat
-from .foldwise import known_rows, to_all_classes
+from .foldwise import FoldwiseLearner, known_rows, to_all_classes
 
 if TYPE_CHECKING:
     import lightgbm
@@ -87,6 +87,20 @@ class Booster(Model):
         # Before 0.2 it was not compressed.
         text = gzip.decompress(packed.read_bytes()).decode() if packed.exists() else packed.with_suffix("").read_text()
         return cls(views, text, tuple(about["present"]), about["classes"], about["stopped"], about.get("whole", False))
+
+
+class BoosterLearner(FoldwiseLearner):
+    """What learners of such models share."""
+
+    libraries = ("lightgbm",)
+
+    def accepts(self, views: Mapping[str, View], output: Output) -> bool:
+        """Any views that hold something."""
+        return super().accepts(views, output) and bool(flat.width(views) or flat.cardinalities(views))
+
+    def load(self, folder: Path, aim: Aim) -> Booster:
+        """Read back what `save` wrote."""
+        return Booster.open(folder)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 
 from metalearner.arrays import Fold
-from metalearner.kinds import Aim, Choice, Float, Int, Output, Production, Range, Rung
-from metalearner.records import View
+from metalearner.kinds import Aim, Choice, Float, Int, Production, Range, Rung
 
-from . import flat
-from .boosters import Booster, Case, Clock, affordable, datasets, facts_of, parameters, text_of
-from .foldwise import FoldwiseLearner
+from .boosters import Booster, BoosterLearner, Case, Clock, affordable, datasets, facts_of, parameters, text_of
 
 
 class Forest(Production):
@@ -37,16 +34,11 @@ class Forest(Production):
         }
 
 
-class ForestLearner(FoldwiseLearner):
+class ForestLearner(BoosterLearner):
     """All rows are learnt from: averaging needs no slice that says when to stop."""
 
     name = "forest"
     production = Forest()
-    libraries = ("lightgbm",)
-
-    def accepts(self, views: Mapping[str, View], output: Output) -> bool:
-        """Any views that hold something."""
-        return super().accepts(views, output) and bool(flat.width(views) or flat.cardinalities(views))
 
     def fit_fold(
         self, numbers: Mapping[str, Any], fold: Fold, aim: Aim, upto: Rung, resume: Path | None
@@ -64,10 +56,6 @@ class ForestLearner(FoldwiseLearner):
         booster = lightgbm.train(told | {"seed": case.seed(0)}, train, numbers["trees"], callbacks=[clock])
         text = text_of(booster)
         return case.model(text, clock.stopped), facts_of(text, clock.stopped, len(case.present))
-
-    def load(self, folder: Path, aim: Aim) -> Booster:
-        """Read back what `save` wrote."""
-        return Booster.open(folder)
 
 
 def _words(numbers: Mapping[str, Any], rows: int) -> dict[str, Any]:

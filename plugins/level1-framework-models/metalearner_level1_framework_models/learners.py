@@ -6,7 +6,7 @@ from metalearner.kinds import Learner, Production
 
 from .foldwise import FoldwiseLearner
 from .forest import ForestLearner
-from .kernels import KernelRidgeLearner
+from .kernel_ridge import KernelRidgeLearner
 from .linear import LinearLearner
 from .random_conv import RandomConvLearner
 from .trees import TreesLearner

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from metalearner.arrays import Fold
-from metalearner.kinds import Aim, Choice, Float, Int, Output, Production, Range, Rung
-from metalearner.records import Config, View
+from metalearner.kinds import Aim, Choice, Float, Int, Production, Range, Rung
+from metalearner.records import Config
 
-from . import flat
-from .boosters import Booster, Case, Clock, affordable, datasets, facts_of, parameters, text_of
-from .foldwise import FoldwiseLearner
+from .boosters import Booster, BoosterLearner, Case, Clock, affordable, datasets, facts_of, parameters, text_of
 
 WATCHED = 0.15  # share of the training rows that early stopping watches
 WHOLE = 0.6  # share of the rows that must have been learnt from before all of them are
@@ -45,16 +43,11 @@ class Trees(Production):
         }
 
 
-class TreesLearner(FoldwiseLearner):
+class TreesLearner(BoosterLearner):
     """LightGBM: a slice of the training rows says when to stop, then all of them are learnt from; with a deadline."""
 
     name = "trees"
     production = Trees()
-    libraries = ("lightgbm",)
-
-    def accepts(self, views: Mapping[str, View], output: Output) -> bool:
-        """Any views that hold something."""
-        return super().accepts(views, output) and bool(flat.width(views) or flat.cardinalities(views))
 
     def fit_fold(
         self, numbers: Mapping[str, Any], fold: Fold, aim: Aim, upto: Rung, resume: Path | None
@@ -75,10 +68,6 @@ class TreesLearner(FoldwiseLearner):
     def partial(self, config: Config) -> bool:
         """The first rounds say much about all of them, and grow on."""
         return True
-
-    def load(self, folder: Path, aim: Aim) -> Booster:
-        """Read back what `save` wrote."""
-        return Booster.open(folder)
 
 
 @dataclass(frozen=True)

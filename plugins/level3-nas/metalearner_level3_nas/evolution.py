@@ -105,9 +105,9 @@ class Engine(Proposer):
 
     def _behind(self, proposal: Proposal) -> bool:
         """Whether the best of a proposal's arm is no longer in sight of the best of all."""
-        skills = {e.key: (e, s) for e in self.history.entries.values() if (s := self.history.skill(e)) is not None}
-        own = [s for e, s in skills.values() if arm_of(e.family) == arm_of(proposal.family)]
-        return bool(own) and max(own) < max(s for _, s in skills.values()) - BEHIND
+        skills = [(e, s) for e in self.history.entries.values() if (s := self.history.skill(e)) is not None]
+        own = [s for e, s in skills if arm_of(e.family) == arm_of(proposal.family)]
+        return bool(own) and max(own) < max(s for _, s in skills) - BEHIND
 
     def _draft(self, seen: Sequence[Trial], moment: Moment) -> _Draft | None:
         """The next proposal: opening, chance's share, then arms from the most promising on."""
