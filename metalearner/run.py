@@ -200,8 +200,9 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
         if request.cold
         else base.recall(description, task=setting.task, blind=dataset.card if request.blind else None)
     )
-    prior = propose(setting.task, recall, setting.families, setting.metric, setting.baseline, dataset.rows)
-    portfolio = Portfolio(recall, prior, setting.families, dataset.rows)
+    rows = dataset.rows * len(dataset.folds)
+    prior = propose(setting.task, recall, setting.families, setting.metric, setting.baseline, rows)
+    portfolio = Portfolio(recall, prior, setting.families, rows, request.budget.room)
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
                reasons=prior.reasons, forecast=prior.forecast,
                loss=setting.output.choose_loss(dataset.state, setting.task.metric, dataset.target))  # fmt: skip

@@ -81,7 +81,8 @@ def test_regret_is_measured_between_best_and_median_and_failures_are_at_the_ceil
     found = {past.family[c]: r for c, r in past.regret.items()}
     assert found == pytest.approx({"linear": 0.0, "trees": 0.4, "mlp": 1.6, "cnn": 1.6, "rocket": CEILING})
     assert past.imputed("trees") == pytest.approx(0.4)
-    assert past.imputed("unheard-of") == CEILING
+    assert past.imputed("rocket") == CEILING
+    assert past.imputed("unheard-of") is None
 
 
 def test_seeds_are_averaged_and_partial_fits_left_out() -> None:
@@ -90,6 +91,23 @@ def test_seeds_are_averaged_and_partial_fits_left_out() -> None:
     recall = Recall((Neighbour("a", "a", "a", 0.9, 1.0, "", None),), 0.1, {"a": (*lucky, partial)})
     past = pasts(recall)[0]
     assert list(past.skill.values()) == [pytest.approx(0.7)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "room", "telling"),
+    [(100, None, True), (100, 15.0, True), (100, 40.0, False), (500, 40.0, True), (None, 40.0, False)],
+)
+def test_a_fit_cut_short_says_how_good_it_was_only_of_as_little_time(
+    rows: int | None, room: float | None, telling: bool
+) -> None:
+    recall = remembered(TWO, seconds={"cnn": 10.0})
+    cut = {
+        d: tuple(replace(e, facts={**e.facts, "stopped": "deadline"}) if e.family == "cnn" else e for e in es)
+        for d, es in recall.experiences.items()
+    }
+    past = pasts(replace(recall, experiences=cut), rows, room)[0]
+    assert ("cnn" in {past.family[c] for c in past.skill}) == telling
+    assert past.seconds[CNN.id] == (10.0 if telling else room)
 
 
 def test_equal_configs_have_no_regret() -> None:
@@ -272,6 +290,26 @@ def test_seconds_scale_with_rows_and_with_the_speed_seen_here() -> None:
     seen = [trial(LINEAR, 0, seconds=3.0), trial(MLP, 1, seconds=3.0)]
     slow = next(p for p in portfolio(recall).ask(9, seen, Moment(99)) if p.family == "trees")
     assert slow.expected_seconds == pytest.approx(27.0)
+
+
+def test_the_speed_of_one_family_is_not_taken_for_that_of_another() -> None:
+    more = [Config("trees", {"n": i}) for i in range(2)]
+    recall = remembered({"a": [*TWO["a"], *((c, 0.7) for c in more)]})
+    seen = [*(trial(c, i, seconds=9.0) for i, c in enumerate(more)), trial(LINEAR, 2), trial(MLP, 3)]
+    expected = {p.family: p.expected_seconds for p in portfolio(recall).ask(9, seen, Moment(99))}
+    assert expected == pytest.approx({"trees": 9.0, "cnn": 1.0})
+
+
+def test_no_fit_is_expected_to_take_longer_than_it_may() -> None:
+    recall = remembered(TWO, seconds={"mlp": 50.0})
+    bounded = Portfolio(recall, propose(TASK, recall, FAMILIES, Accuracy(), 0.5, 100), FAMILIES, 100, room=20.0)
+    assert max(p.expected_seconds or 0.0 for p in bounded.ask(9, [], Moment(99))) == 20.0
+
+
+def test_a_family_is_not_blamed_for_data_it_does_not_suit() -> None:
+    rows = {"a": [(LINEAR, 0.9), (TREES, 0.8), (MLP, 0.5)], "b": TWO["b"]}
+    reasons = {p.family: p.reason for p in portfolio(remembered(rows)).ask(9, [], Moment(99))}
+    assert "regret 1.60" in reasons["cnn"]
 
 
 def test_a_family_without_records_is_tried_sooner_the_less_the_past_is_alike() -> None:

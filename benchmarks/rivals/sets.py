@@ -86,7 +86,10 @@ class Cut:
 
 
 def cut(chosen: Set, seed: int, folder: Path) -> Cut:
-    """Write training rows, test rows without their target, and the first of these alone, into `folder`."""
+    """Write training rows, test rows without their target, and the first of these alone, into `folder`.
+
+    Training rows lie under the name of the set, so that a method that remembers past runs can be told to forget it.
+    """
     return {"table": _table, "series": _series, "picture": _pictures, "sound": _sounds}[chosen.kind](
         chosen, seed, folder
     )
@@ -100,12 +103,12 @@ def _table(chosen: Set, seed: int, folder: Path) -> Cut:
     target = rows[card.target]
     even = target if chosen.task == "classification" and target.value_counts().min() > 1 else None
     train, test = train_test_split(rows, test_size=TEST, random_state=seed, stratify=even)
-    train.to_csv(folder / "train.csv", index=False)
+    train.to_csv(folder / f"{chosen.name}.csv", index=False)
     blind = test.drop(columns=card.target)
     blind.to_csv(folder / "test.csv", index=False)
     blind.head(1).to_csv(folder / "row.csv", index=False)
     kind = str if chosen.task == "classification" else float
-    return Cut("train.csv", "test.csv", "row.csv", card.target, card.sentence,
+    return Cut(f"{chosen.name}.csv", "test.csv", "row.csv", card.target, card.sentence,
                train[card.target].to_numpy(kind), test[card.target].to_numpy(kind))  # fmt: skip
 
 
@@ -114,7 +117,7 @@ def _series(chosen: Set, seed: int, folder: Path) -> Cut:
     card = catalogue.cards()[chosen.name]
     place = catalogue.materialise(card)
     train, test = next(place.glob("*_TRAIN.ts")), next(place.glob("*_TEST.ts"))
-    shutil.copy(train, folder / "train.ts")
+    shutil.copy(train, folder / f"{chosen.name}.ts")
     head, _, body = test.read_text().partition("@data")
     lines = body.strip().splitlines()
     kept = [line for line in head.splitlines() if not line.lower().startswith("@classlabel")]
@@ -123,7 +126,7 @@ def _series(chosen: Set, seed: int, folder: Path) -> Cut:
         (folder / name).write_text("\n".join([*kept, "@classLabel false", "@data", *part]) + "\n")
     known = [line.rpartition(":")[2].strip() for line in train.read_text().partition("@data")[2].strip().splitlines()]
     truth = [line.rpartition(":")[2].strip() for line in lines]
-    return Cut("train.ts", "test.ts", "row.ts", "", card.sentence, np.array(known), np.array(truth))
+    return Cut(f"{chosen.name}.ts", "test.ts", "row.ts", "", card.sentence, np.array(known), np.array(truth))
 
 
 def _pictures(chosen: Set, seed: int, folder: Path) -> Cut:
@@ -136,10 +139,10 @@ def _pictures(chosen: Set, seed: int, folder: Path) -> Cut:
         with np.load(fetchers.shared("cifar10_jpg_5k_2k.npz"), allow_pickle=False) as held:
             x, x_test = held["x_train"], held["x_test"]
             y, y_test = held["classes"][held["y_train"].ravel()], held["classes"][held["y_test"].ravel()]
-    np.savez(folder / "train.npz", images=x, labels=y)
+    np.savez(folder / f"{chosen.name}.npz", images=x, labels=y)
     np.savez(folder / "test.npz", images=x_test)
     np.savez(folder / "row.npz", images=x_test[:1])
-    return Cut("train.npz", "test.npz", "row.npz", "", catalogue.cards()[chosen.name].sentence, y, y_test)
+    return Cut(f"{chosen.name}.npz", "test.npz", "row.npz", "", catalogue.cards()[chosen.name].sentence, y, y_test)
 
 
 def _bytes(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -160,12 +163,12 @@ def _sounds(chosen: Set, seed: int, folder: Path) -> Cut:
         labels = np.array([Path(n).name.partition("_")[0] for n in names])
         train, test = train_test_split(np.arange(len(names)), test_size=0.2, random_state=seed, stratify=labels)
         for i in train:
-            _write(folder / "train" / labels[i] / Path(names[i]).name, archive.read(names[i]))
+            _write(folder / chosen.name / labels[i] / Path(names[i]).name, archive.read(names[i]))
         for at, i in enumerate(test):  # names say the digit
             _write(folder / "test" / f"{at:05d}.wav", archive.read(names[i]))
     _write(folder / "row" / "00000.wav", (folder / "test" / "00000.wav").read_bytes())
     sentence = catalogue.cards()[chosen.name].sentence
-    return Cut("train", "test", "row", "", sentence, labels[train], labels[test])
+    return Cut(chosen.name, "test", "row", "", sentence, labels[train], labels[test])
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ def propose(
 ) -> Prior:
     """Odds by family with their reasons, and a forecast in the task's metric.
 
-    `families` are those that accept the data; `baseline` is the naive score; `rows` scales past seconds. Skills
+    `families` are those that accept the data; `baseline` is the naive score; `rows` (times folds) scales past seconds. Skills
     are forecast from neighbours with the same kind of output alone. Raises RunError when no family is left.
     """
     if not families:

@@ -6,6 +6,7 @@ the past data sets are weighted by nearness, and costs are those expected on the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,11 +52,16 @@ class Portfolio(Proposer):
 
     name = "portfolio"
 
-    def __init__(self, recall: Recall, prior: Prior, families: Mapping[str, Family], rows: int | None = None) -> None:
-        """`families` are those that accept the data; `rows` scales the seconds of past runs."""
+    def __init__(
+        self, recall: Recall, prior: Prior, families: Mapping[str, Family], rows: int | None = None,
+        room: float | None = None,
+    ) -> None:  # fmt: skip
+        """`families` are those that accept the data; `rows` (times folds) scales past seconds; one fit may take `room` seconds."""
         self.odds = dict(prior.odds)
-        self.past = pasts(recall)
-        self.families = dict(sorted(families.items()))
+        self.room = room if room is not None else math.inf
+        self.past = pasts(recall, rows, room)
+        self.families = dict(families)
+        self.rank = {name: i for i, name in enumerate(families)}  # where nothing else decides
         near = np.array([p.neighbour.weight for p in self.past])
         doubt = recall.nothing_like_it if self.past else 1.0
         self.weights = np.concatenate([near, np.full(len(self.families), doubt / max(1, len(self.families)))])  # (t,)
@@ -65,24 +71,25 @@ class Portfolio(Proposer):
         timed = [c.seconds for c in self.candidates if c.seconds is not None]
         typical = float(np.median(timed)) if timed else 1.0
         self.seconds = np.array([typical if c.seconds is None else c.seconds for c in self.candidates])
+        self.whose = [c.family for c in self.candidates]
 
     def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """The next n members of the portfolio, those already seen counted as its first."""
         places = {t.number: self.place[t.config.id] for t in seen if t.config.id in self.place}
         covered = [self.regrets[places[t.number]] for t in seen if t.outcome == "ok" and t.number in places]
         left = np.min([np.full(len(self.weights), START), *covered], axis=0)
-        speed = self._speed(seen)
+        seconds = self._expected(seen)
         hopeless = _hopeless(seen)
-        closed = np.array([c.family in hopeless for c in self.candidates], dtype=bool)
-        closed |= self.seconds * speed > OVERRUN * moment.seconds_left
+        closed = np.array([family in hopeless for family in self.whose], dtype=bool)
+        closed |= seconds > OVERRUN * moment.seconds_left
         closed[list(places.values())] = True
-        cost = np.maximum(SHORTEST, self.seconds * speed) ** COST
+        cost = np.maximum(SHORTEST, seconds) ** COST
         proposals: list[Proposal] = []
         while len(proposals) < n and not closed.all():
-            chosen = self._next(left, cost, closed)
+            chosen = self._in_order(self._next(left, cost, closed), closed)
             closed[chosen] = True
             left = np.minimum(left, self.regrets[chosen])
-            proposals.append(self._proposal(self.candidates[chosen], speed))
+            proposals.append(self._proposal(self.candidates[chosen], float(seconds[chosen])))
         return proposals
 
     def _next(self, left: np.ndarray, cost: np.ndarray, closed: np.ndarray) -> int:
@@ -94,47 +101,78 @@ class Portfolio(Proposer):
         order = np.lexsort([regret.round(9), -gain.round(9), closed])  # stable: plain order decides last
         return int(order[0])
 
+    def _in_order(self, chosen: int, closed: np.ndarray) -> int:
+        """The chosen one; of presets that nobody tried, the first of its family: they lie in the order of their promise."""
+        c = self.candidates[chosen]
+        if c.known or c.preset is None:
+            return chosen
+        alike = [
+            (other.preset, i)
+            for i, other in enumerate(self.candidates)
+            if other.family == c.family and not other.known and other.preset is not None and not closed[i]
+        ]
+        return min(alike)[1]
+
     def _regrets(self) -> np.ndarray:
         """Regret of each candidate on each neighbour, measured or imputed, then on data that suit one family alone."""
         table = np.full((len(self.candidates), len(self.weights)), START)
-        recorded = {f for p in self.past for f in p.family.values()}
         names = list(self.families)
+        usual = {f: self._usual(f) for f in names}  # a family that suits none of a neighbour's axes is not to blame
         for t, past in enumerate(self.past):
-            usual = {f: past.imputed(f) if f in recorded else UNTRIED for f in names}
-            table[:, t] = [past.regret.get(c.key, usual[c.family]) for c in self.candidates]
+            here = {f: imputed if (imputed := past.imputed(f)) is not None else usual[f] for f in names}
+            table[:, t] = [past.regret.get(c.key, here[c.family]) for c in self.candidates]
         for i, c in enumerate(self.candidates):
             table[i, len(self.past) + names.index(c.family)] = min(c.regret, START)
         return table
+
+    def _usual(self, family: str) -> float:
+        """The regret to expect of a family where it was not tried: as where it was, each neighbour by its weight."""
+        known = [(p.neighbour.weight, r) for p in self.past if (r := p.imputed(family)) is not None]
+        if not known:
+            return UNTRIED
+        weights = [max(w, 1e-12) for w, _ in known]
+        return float(np.average([r for _, r in known], weights=weights))
 
     def _plain(self, c: Candidate) -> tuple:
         """Defaults, then other presets, then configs found by search; linear first, then by level, the quick first."""
         family = self.families[c.family]
         place = len(family.presets) if c.preset is None else c.preset
         linear, quick = c.config.production == "linear", "quick" in family.tags
-        return (min(place, 1), not linear, family.level, not quick, place, c.family, c.key)
+        return (min(place, 1), not linear, family.level, not quick, place, self.rank[c.family], c.key)
 
-    def _proposal(self, c: Candidate, speed: float) -> Proposal:
-        seconds = None if c.seconds is None else c.seconds * speed
+    def _proposal(self, c: Candidate, expected: float) -> Proposal:
+        seconds = None if c.seconds is None else expected
         about = "" if seconds is None else f", about {seconds:.1f} s"
         if not self.past:
             preset = f"preset {c.preset + 1}" if c.preset else "default preset"
             reason = f"no past runs; the {preset} of {c.family}"
         elif not c.known:
-            expected = float(self.regrets[self.place[c.key], : len(self.past)].mean())
-            reason = f"not tried on {neighbours(len(self.past))}, counted as regret {expected:.2f}"
+            regret = float(self.regrets[self.place[c.key], : len(self.past)].mean())
+            reason = f"not tried on {neighbours(len(self.past))}, counted as regret {regret:.2f}"
         else:
             best = f", the best on {', '.join(c.best_on[:3])}" if c.best_on else ""
             reason = f"regret {c.regret:.2f} on {neighbours(c.known)}{best}"
         return Proposal(c.config, c.family, self.name, reason + about, self.odds.get(c.family), seconds)
 
-    def _speed(self, seen: Sequence[Trial]) -> float:
-        """How many times longer trials take here than the records said; 1 until two were timed."""
-        ratios = []
+    def _expected(self, seen: Sequence[Trial]) -> np.ndarray:
+        """Seconds of each candidate as trials here go, (candidates,): its own family's, all families' where it has none.
+
+        None takes longer than one fit may.
+        """
+        ratios: dict[str, list[float]] = {}
         for t in seen:
             place = self.place.get(t.config.id)
             if t.outcome == "ok" and place is not None and self.candidates[place].seconds:
-                ratios.append(t.cost / t.rung / self.seconds[place])
-        return float(np.clip(np.median(ratios), 0.1, 10.0)) if len(ratios) >= 2 else 1.0
+                ratios.setdefault(self.whose[place], []).append(t.cost / t.rung / self.seconds[place])
+        usual = [float(np.median(r)) for r in ratios.values()]
+        others = _bounded(usual) if sum(map(len, ratios.values())) >= 2 else 1.0
+        speed = [_bounded(ratios[f]) if len(ratios.get(f, ())) >= 2 else others for f in self.whose]
+        return np.minimum(self.seconds * np.array(speed), self.room)
+
+
+def _bounded(ratios: Sequence[float]) -> float:
+    """The median, within a factor of ten of what the records say."""
+    return float(np.clip(np.median(ratios), 0.1, 10.0))
 
 
 def _candidates(past: Sequence[Past], families: Mapping[str, Family], rows: int | None) -> Iterable[Candidate]:

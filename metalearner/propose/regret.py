@@ -19,6 +19,8 @@ CEILING = 2.0
 FLAT = 0.005
 FULL = 0.999  # a rung this near to 1 is a full fit
 FAILED = ("crash", "out-of-memory", "timeout")
+# A fit that had to stop early says nothing of one that has so many times its seconds.
+MORE = 1.5
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Past:
     skill: Mapping[str, float]  # those that went well; mean over seeds
     regret: Mapping[str, float]  # all full fits
     seconds: Mapping[str, float]  # those that went well
-    rows: float | None
+    rows: float | None  # times folds
+    short: frozenset[str] = frozenset()  # families of which something was cut too short to tell
 
     @property
     def best(self) -> str | None:
@@ -42,44 +45,79 @@ class Past:
         """The regrets of a family's configs that went well."""
         return [self.regret[c] for c in self.skill if self.family[c] == family]
 
-    def imputed(self, family: str) -> float:
-        """The regret to expect of a config that was not tried here: its family's median, else the worst."""
+    def imputed(self, family: str) -> float | None:
+        """The regret to expect of a config of this family that was not tried here; None where nobody knows.
+
+        Its median, the worst where it only failed. Those that were not cut short do not speak for those that were.
+        """
         found = self.of(family)
-        return float(np.median(found)) if found else max(self.regret.values())
+        if family in self.short:
+            return None
+        if found:
+            return float(np.median(found))
+        return CEILING if any(self.family[c] == family for c in self.regret) else None
 
 
-def pasts(recall: Recall) -> list[Past]:
-    """One for each neighbour on which something went well, nearest first."""
-    found = [_past(n, recall.experiences.get(n.dataset, ())) for n in recall.neighbours]
+def pasts(recall: Recall, rows: int | None = None, room: float | None = None) -> list[Past]:
+    """One for each neighbour on which something went well, nearest first.
+
+    `room` is the seconds that one fit may take on the `rows` at hand, all folds together. A past fit that was cut short says how good it
+    was only where there is about as little time again; with more it would use that up.
+    """
+    found = [_past(n, recall.experiences.get(n.dataset, ()), rows, room) for n in recall.neighbours]
     return [p for p in found if p.skill]
 
 
-def _past(neighbour: Neighbour, experiences: Iterable[Experience]) -> Past:
+def _past(neighbour: Neighbour, experiences: Iterable[Experience], rows: int | None, room: float | None) -> Past:
     full = [(e.config.id, e) for e in experiences if e.rung >= FULL]
     good: dict[str, list[Experience]] = {}
     for c, e in full:
         if e.outcome == "ok" and e.skill is not None:
             good.setdefault(c, []).append(e)
-    skill = {c: float(np.mean([e.skill for e in es])) for c, es in good.items()}
+    telling = {c: [e for e in es if not _too_short(e, rows, room)] for c, es in good.items()}
+    skill = {c: float(np.mean([e.skill for e in es])) for c, es in telling.items() if es}
     regret = {c: CEILING for c, e in full if e.outcome in FAILED}
     if skill:
         values = np.array(list(skill.values()))
         span = max(float(values.max() - np.median(values)), FLAT)
         regret |= {c: min(CEILING, (float(values.max()) - s) / span) for c, s in skill.items()}
-    rows = [float(e.facts["rows"]) for _, e in full if e.facts.get("rows")]
+    known = [n for _, e in full if (n := fitted_rows(e)) is not None]
     return Past(
         neighbour=neighbour,
         configs={c: e.config for c, e in full},
         family={c: e.family for c, e in full},
         skill=skill,
         regret=regret,
-        seconds={c: float(np.median([e.seconds for e in es])) for c, es in good.items()},
-        rows=float(np.median(rows)) if rows else None,
+        seconds={c: float(np.median([_seconds(e, rows, room) for e in es])) for c, es in good.items()},
+        rows=float(np.median(known)) if known else None,
+        short=frozenset(e.family for _, e in full if _too_short(e, rows, room)),
     )
 
 
+def _too_short(e: Experience, rows: int | None, room: float | None) -> bool:
+    """Whether a past fit was cut off so early that it says nothing of one with so much room on so many rows."""
+    cut = room is not None and e.facts.get("stopped") == "deadline"
+    return cut and MORE * e.seconds * _scale(e, rows) < room
+
+
+def _seconds(e: Experience, rows: int | None, room: float | None) -> float:
+    """What a past fit took there; one that was cut too short would take all the room there is here."""
+    return room / _scale(e, rows) if room is not None and _too_short(e, rows, room) else e.seconds
+
+
+def _scale(e: Experience, rows: int | None) -> float:
+    then = fitted_rows(e)
+    return rows / then if rows and then else 1.0
+
+
+def fitted_rows(e: Experience) -> float | None:
+    """Rows of the data set times folds: what a full fit's seconds grow with; None where that is not recorded."""
+    rows = e.facts.get("rows")
+    return float(rows) * float(e.facts.get("folds", 1)) if rows else None
+
+
 def seconds_for(rows: int | None, past: Past, config: str) -> float:
-    """What a config that ran on a neighbour would take on so many rows: linear in them."""
+    """What a config that ran on a neighbour would take on so many rows, all folds together: linear in them."""
     scale = rows / past.rows if rows and past.rows else 1.0
     return past.seconds[config] * scale
 

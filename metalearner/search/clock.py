@@ -25,6 +25,11 @@ class Budget:
     seconds: float | None = 120.0
     trials: int | None = None
 
+    @property
+    def room(self) -> float | None:
+        """Seconds that one fit may take; None without a limit."""
+        return max(JOB_SHARE * self.seconds, JOB_LEAST) if self.seconds else None
+
 
 @dataclass
 class Clock:

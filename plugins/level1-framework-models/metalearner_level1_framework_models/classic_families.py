@@ -10,6 +10,7 @@ from metalearner.records import Config, View
 
 from . import flat
 from .random_conv import arrangement
+from .views import ordered_axes
 
 # Columns beyond which growing trees takes longer than it is worth.
 TREE_COLUMNS = 4000
@@ -21,6 +22,11 @@ def _any(views: Mapping[str, View]) -> bool:
 
 def _narrow(views: Mapping[str, View]) -> bool:
     return 0 < flat.width(views) + len(flat.cardinalities(views)) <= TREE_COLUMNS
+
+
+def _unordered(views: Mapping[str, View]) -> bool:
+    """Narrow, and no axis has an order: of pixels and steps one kind of trees is enough."""
+    return _narrow(views) and not any(ordered_axes(view) for view in views.values())
 
 
 def _convolved(views: Mapping[str, View]) -> bool:
@@ -93,7 +99,7 @@ CLASSIC_FAMILIES: list[Family] = [
             {},
             {"extra": True, "min_leaf": 1, "feature_share": 1.0, "row_share": 0.9},
         ),
-        accepts=_narrow,
+        accepts=_unordered,
         tags=("trees",),
     ),
     Family(

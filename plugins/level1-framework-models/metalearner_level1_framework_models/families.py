@@ -97,6 +97,13 @@ IMAGES = [
         "resnet",
         "Residual convolutions: neighbouring pixels belong together, whatever their place.",
         [
+            (
+                {"width": 32, "dropout": 0.2},
+                {
+                    "lr": 3e-3, "weight_decay": 0.05, "epochs": 40, "label_smoothing": 0.05, "patience": 14, "augment": 0.5,
+                    "mixup": 0.1, "ema": 0.99,
+                },
+            ),
             ({}, {"lr": 2e-3, "weight_decay": 0.02, "epochs": 30, "patience": 8}),
             (
                 {"depth": 2, "drop_path": 0.1, "dropout": 0.2},
@@ -109,13 +116,6 @@ IMAGES = [
             (
                 {"width": 16, "resolution": 32, "norm": "before", "dropout": 0.2},
                 {"lr": 3e-3, "weight_decay": 0.05, "epochs": 30, "patience": 8},
-            ),
-            (
-                {"width": 32, "dropout": 0.2},
-                {
-                    "lr": 3e-3, "weight_decay": 0.05, "epochs": 40, "label_smoothing": 0.05, "patience": 14, "augment": 0.5,
-                    "mixup": 0.1, "ema": 0.99,
-                },
             ),
         ],
         ("convolution",),

@@ -21,8 +21,9 @@ from .steps import near
 
 # Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
 OPENING, OPENING_EACH, OPENING_CHEAP = 10, 2, 4
-# Of the seconds left, what is dear and what is cheap. Dear ones come after these, the first of so many families.
-DEAR, CHEAP, DEAR_FAMILIES = 0.15, 0.03, 3
+# Of the seconds left, what is dear and what is cheap. Then come families that had no turn, dear or not: the so many
+# cheapest.
+DEAR, CHEAP, LEFT_FAMILIES = 0.15, 0.03, 3
 # A family whose best is this far behind gets no more than one config at a time.
 BEHIND = 0.05
 # Members of the portfolio that are looked at for one.
@@ -94,7 +95,7 @@ class Engine(Proposer):
         opening, nor a family that is far behind.
         """
         self.history.learn(seen)
-        opens = proposal.arm == "portfolio" and self._opened() <= OPENING + DEAR_FAMILIES
+        opens = proposal.arm == "portfolio" and self._opened() <= OPENING + LEFT_FAMILIES
         if opens or proposal.arm == "uniform" or self._behind(proposal):
             return []
         family = self.scope.families.get(proposal.family)
@@ -150,10 +151,11 @@ class Engine(Proposer):
             turn = OPENING_CHEAP if share <= CHEAP else OPENING_EACH
             if share <= DEAR and turns.get(p.family, 0) < turn and self._opened() < OPENING:
                 return _Draft(p.config, p.family, "portfolio", p.reason, p.expected_seconds)
-        dear = [p for p, share in zip(known, shares) if share > DEAR and p.family not in turns]
-        if not dear or self._opened() >= OPENING + DEAR_FAMILIES:
+        left = [(share, p) for p, share in zip(known, shares) if p.family not in turns]
+        if not left or self._opened() >= OPENING + LEFT_FAMILIES:
             return None
-        return _Draft(dear[0].config, dear[0].family, "portfolio", dear[0].reason, dear[0].expected_seconds)
+        _, first = min(left, key=lambda pair: pair[0])
+        return _Draft(first.config, first.family, "portfolio", first.reason, first.expected_seconds)
 
     def _share(self, proposal: Proposal, moment: Moment) -> float:
         """Of the seconds left, what a proposal is expected to take; a network that was never timed is taken for dear."""
