@@ -1,6 +1,7 @@
 """The data sets that come along: one folder each in datasets/, with a card and its files or where to fetch them.
 
-Nothing is fetched over the network: sources are packages that are installed and archives that lie beside the project.
+Beside them made ones, of which there are no folders: `metalearner/made.py` knows them. Nothing is fetched over the network:
+sources are packages that are installed and archives that lie beside the project.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from . import made
 from .errors import DataError, unknown
 from .fetchers import FETCHERS
 from .home import home
@@ -45,6 +47,23 @@ class Card:
 def cards(root: Path = DATASETS) -> dict[str, Card]:
     """Every data set by name; none where the project was installed without them. Raises DataError for a broken card."""
     return {file.parent.name: _read(file) for file in sorted(root.glob("*/dataset.toml"))}
+
+
+@cache
+def everything() -> dict[str, Card]:
+    """Real data sets and made ones, by name."""
+    return cards() | {card.name: card for bias in made.BIASES for card in _made(bias)}
+
+
+def _made(bias: str) -> list[Card]:
+    """The variants of one bias; they are one group, and their words do not tell which."""
+    summary = (made.BIASES[bias].__doc__ or "").strip()
+    return [
+        Card(name=f"made-{bias}-{i}", group=f"made-{bias}", modality=made.modality(bias), title=f"Made: {summary}",
+             sentence="what is it?", licence="MIT", source="metalearner/made.py", fetch=f"made:{bias}?variant={i}",
+             synthetic=True, target="target" if made.modality(bias) == "tabular" else "")
+        for i in range(made.VARIANTS)
+    ]  # fmt: skip
 
 
 def _read(file: Path) -> Card:
@@ -85,10 +104,11 @@ def _fetch(card: Card, into: Path) -> None:
     """Run the fetcher that `card.fetch` names, into an empty folder."""
     scheme, _, rest = card.fetch.partition(":")
     where, _, options = rest.partition("?")
-    if scheme not in FETCHERS:
-        raise DataError(*unknown("fetch scheme", scheme, FETCHERS, "The schemes are in metalearner/fetchers.py."))
+    fetchers = FETCHERS | {"made": made.make}
+    if scheme not in fetchers:
+        raise DataError(*unknown("fetch scheme", scheme, fetchers, "The schemes are in metalearner/fetchers.py."))
     try:
-        FETCHERS[scheme](where, into, **dict(parse_qsl(options)))
+        fetchers[scheme](where, into, **dict(parse_qsl(options)))
     except (KeyError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile) as problem:
         raise DataError(
             f"Data set '{card.name}' could not be made from '{card.fetch}': {type(problem).__name__}: {problem}.",

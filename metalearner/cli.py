@@ -239,14 +239,26 @@ def verify(
 ) -> None:
     """Run random records again and compare; fails when one differs, or when none could be run."""
     from . import plugins
-    from .grow import verify as rerun
     from .text import verification_lines
+    from .verify import verify as rerun
 
     found, passed = rerun(plugins.load(), sample, seed)
     told = {"records": found, "passed_over": passed}
     typer.echo(json.dumps(told) if as_json else "\n".join(verification_lines(found, passed)))
     if not found or not all(r["agrees"] for r in found):
         raise typer.Exit(1)
+
+
+@kb.command("evaluate")
+def evaluate_base(as_json: JsonOption = False) -> None:
+    """What the base is worth: each group of data sets is forgotten in turn and searched with what is left."""
+    from . import plugins
+    from .knowledge import Base
+    from .replay import replay
+    from .text import replay_lines
+
+    rows = replay(Base.open(), plugins.load())
+    typer.echo(json.dumps(rows) if as_json else "\n".join(replay_lines(rows)))
 
 
 @plugin.command("list")

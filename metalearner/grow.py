@@ -1,162 +1,329 @@
-"""Grow the knowledge base by running what it knows least, and check what it holds by running it again."""
+"""Grow the knowledge base: run what it knows least, on real data and on made ones, and write down whatever comes of it."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from . import catalogue, sources
+from . import catalogue, kinds, sources
 from .data import read
-from .errors import DataError, MetalearnerError
+from .errors import MetalearnerError
 from .events import Story
 from .home import home
-from .kinds import Job, Rung
+from .kinds import Executor, Family, Job, Moment, Proposer, Rung, Scope
 from .knowledge import SHIPPED, Base
 from .plugins import Registry
-from .records import Experience, Proposal, Trial
+from .propose import Portfolio, propose
+from .records import Config, Experience, Proposal, Recall, Trial, digest
 from .request import Request
 from .run import describe_setting, experience, formulate_and_prepare
-from .setting import Setting
+from .setting import INVENTED_LEVEL, Setting
 from .task import Wish
 from .worker import Begin
 
-# A trial of the base may take this long, in seconds; learners stop in time and the record says so.
-TRIAL_SECONDS = 10.0
-# A rerun agrees when its score lies within this much skill of the recorded one.
-TOLERANCE = 0.05
-SEED = 0
+# What is learnt from at most, and about how many held-out rows tell configs apart: no more folds than that takes.
+ROWS, TELLING = 3000, 300
+# Beside the presets of every family: so many configs that search finds, and second seeds of the best so many.
+ADAPTIVE, TWICE = 16, 8
+# Of each four that search finds: two where it sees most to gain, one by chance, one that nobody has named.
+BY_CHANCE, UNNAMED, ROUND = 1, 3, 4
+# Seconds that a trial may take: some for all, and some for each number among the rows it learns from.
+LEAST, EACH = 2.0, 3e-6
+SEED, SECOND = 0, 1
+# Seconds for a first fit that pays for imports, and the number of its trial, far from any that counts.
+WARM_UP, UNCOUNTED = 20.0, 90_000
+# After these a worker may be a new one, whose first fits would pay for imports again.
+ENDED = ("timeout", "crash")
+# The file that says which data set the workers are about.
+NOW = "now.txt"
+# A config of search that was tried before is asked for again at most so often.
+TRIES = 4
 
 
 def grow(
     registry: Registry, hours: float, only: Sequence[str], shipped: bool, workers: int, say: Callable[[str], None]
 ) -> None:
-    """Try every preset of every fitting family on the data sets that have seen least of them.
+    """Data set after data set, those of groups the base knows least first: presets, what search finds, second seeds.
 
     Each trial is written as soon as it is finished: stopping at any moment loses nothing, starting again goes on.
     """
     until = time.monotonic() + 3600 * hours
     base = Base.open()
-    known = catalogue.cards()
-    names = list(only) or sorted(known, key=lambda n: (len(_tried_by_name(base, n)), n))
-    for name in names:
-        if time.monotonic() > until:
-            return
-        try:
-            _grow_one(name, registry, base, until, shipped, workers, say)
-        except MetalearnerError as problem:  # one data set that cannot be had does not stop the others
-            say(f"{name}: left out. {problem}")
+    folder = home() / "grow"
+    folder.mkdir(parents=True, exist_ok=True)
+    finished = Finished(folder / "finished.txt", registry)
+    gang = Gang(registry, folder, workers)
+    try:
+        for name in order(base, only or list(catalogue.everything())):
+            if time.monotonic() > until:
+                return
+            if name in finished and not only:
+                continue
+            try:
+                if _grow_one(name, registry, base, until, shipped, gang, say):
+                    finished.add(name)
+            except MetalearnerError as problem:  # one data set that cannot be had does not stop the others
+                say(f"{name}: left out. {problem}")
+    finally:
+        gang.executor.stop()
+
+
+def order(base: Base, names: Sequence[str]) -> list[str]:
+    """Data sets by how little is known of their group, then of themselves; real ones before made ones.
+
+    A group is counted on while the list grows, so that its second member comes after every other group's first.
+    """
+    cards, known = catalogue.everything(), Counter[str]()
+    for card in base.cards().values():
+        known[card.name] = max(known[card.name], len(base.tried(card.data_hash)))
+    waiting = sorted(names, key=lambda n: (cards[n].synthetic if n in cards else False, known[n], n))
+    turn: Counter[str] = Counter()
+    place = {}
+    for name in waiting:
+        group = cards[name].group if name in cards else name
+        place[name] = turn[group]
+        turn[group] += 1
+    return sorted(waiting, key=lambda n: place[n])
+
+
+class Finished:
+    """Names of data sets on which there is nothing left to try with the families that are installed."""
+
+    def __init__(self, file: Path, registry: Registry) -> None:
+        presets = sorted(c.id for f in registry.families.values() for c in f.presets)
+        self.file, self.suffix = file, f" {digest([presets, ADAPTIVE, TWICE])[:12]}"
+        self.names = set(file.read_text().splitlines()) if file.exists() else set()
+
+    def __contains__(self, name: str) -> bool:
+        return name + self.suffix in self.names
+
+    def add(self, name: str) -> None:
+        """Remember it."""
+        self.names.add(name + self.suffix)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a") as out:
+            out.write(name + self.suffix + "\n")
+
+
+@dataclass
+class Course:
+    """What is still to be tried on one data set, and what came of the rest."""
+
+    setting: Setting
+    families: Mapping[str, Family]
+    trials: list[Trial]
+    open: dict[tuple[str, int], Proposal] = field(default_factory=dict)  # by config and seed
+
+    def __post_init__(self) -> None:
+        self.presets = [(c, f.name) for f in self.families.values() for c in f.presets]
+        self.known = {(t.config.id, t.seed) for t in self.trials}
+        self.searchers = {
+            name: searcher.begin(_cold(self.setting, self.families))
+            for name, searcher in self.setting.registry.searchers.items()
+            if name in ("evolution", "random")
+        }
+
+    def next(self) -> tuple[Proposal, int] | None:
+        """A config and its seed; None when there is nothing, or nothing before what is under way has ended."""
+        found = self._preset() or self._searched() or self._second()
+        if found is not None:
+            self.open[found[0].config.id, found[1]] = found[0]
+        return found
+
+    def learn(self, trial: Trial) -> None:
+        """A trial has ended."""
+        self.open.pop((trial.config.id, trial.seed), None)
+        self.known.add((trial.config.id, trial.seed))
+        self.trials.append(trial)
+
+    def _new(self, config: Config, seed: int = SEED) -> bool:
+        return (config.id, seed) not in self.known and (config.id, seed) not in self.open
+
+    def _preset(self) -> tuple[Proposal, int] | None:
+        return next(((Proposal(c, f, "grow"), SEED) for c, f in self.presets if self._new(c)), None)
+
+    def _searched(self) -> tuple[Proposal, int] | None:
+        """Presets that are not done yet are waited for: search begins with all of them."""
+        named = {c.id for c, _ in self.presets}
+        begun = {config for config, seed in [*self.known, *self.open] if seed == SEED and config not in named}
+        if len(begun) >= ADAPTIVE or not self.searchers:
+            return None
+        if any(config in named for config, _ in self.open):
+            return None
+        turn = len(begun) % ROUND
+        levels = frozenset({INVENTED_LEVEL}) if turn == UNNAMED else None
+        searcher = self.searchers.get(
+            "random" if turn == BY_CHANCE else "evolution", next(iter(self.searchers.values()))
+        )
+        return self._ask(searcher, Moment(levels=levels)) or self._ask(searcher, Moment())
+
+    def _ask(self, searcher: Proposer, moment: Moment) -> tuple[Proposal, int] | None:
+        for _ in range(TRIES):
+            for proposal in searcher.ask(1, self.trials, moment):
+                if self._new(proposal.config):
+                    return replace(proposal, odds=None, expected_seconds=None), SEED
+        return None
+
+    def _second(self) -> tuple[Proposal, int] | None:
+        """The best ones once more, as soon as it is known which they are."""
+        if any(seed == SEED for _, seed in self.open):
+            return None
+        best = sorted(
+            (t for t in self.trials if t.seed == SEED and t.skill is not None), key=lambda t: -(t.skill or 0.0)
+        )
+        again = (t for t in best[:TWICE] if self._new(t.config, SECOND))
+        return next(((t.proposal, SECOND) for t in again), None)
+
+
+@dataclass(frozen=True)
+class Wandering(kinds.Begin):
+    """A worker that goes from data set to data set: each job is about the one that `folder`/now names by then."""
+
+    folder: Path
+    began: float
+
+    def __call__(self) -> Callable[[Job], Iterator[Trial]]:
+        """Import once, then open the data of each job as they change."""
+        at: dict[str, Callable[[Job], Iterator[Trial]]] = {}
+
+        def fit(job: Job) -> Iterator[Trial]:
+            name = (self.folder / NOW).read_text()
+            if name not in at:
+                at.clear()
+                at[name] = Begin(self.folder / name, self.began)()
+            return at[name](job)
+
+        return fit
+
+    def at(self, folder: Path) -> Wandering:
+        """The same elsewhere."""
+        return replace(self, folder=folder)
+
+
+class Gang:
+    """Workers that stay while data sets change, so that what they import is paid once."""
+
+    def __init__(self, registry: Registry, folder: Path, workers: int) -> None:
+        self.folder, self.workers = folder, workers
+        self.executor: Executor = registry.get("executors", "local")
+        self.executor.start(Wandering(folder, time.monotonic()), workers)
+        self.warm: set[str] = set()  # roots whose imports are paid
+
+    def turn_to(self, name: str, course: Course) -> None:
+        """The next data set."""
+        part = self.folder / f"{NOW}.part"
+        part.write_text(name)
+        part.replace(self.folder / NOW)
+        self._warm_up(course)
+
+    def run(self, course: Course, most: float, until: float) -> Iterator[Trial]:
+        """Keep the workers busy until nothing is left or the time is up; what was begun is finished."""
+        number, over, replaced = len(course.trials), False, False
+        while course.open or not over:
+            over = over or time.monotonic() >= until
+            if replaced and not course.open and not over:
+                self.warm.clear()
+                self._warm_up(course)
+                replaced = False
+            while self.executor.idle() and not over and not replaced:
+                found = course.next()
+                if found is None:
+                    over = not course.open  # else what is under way says what comes next
+                    break
+                proposal, seed = found
+                self.executor.submit(Job((number,), (proposal,), Rung(1.0, time.monotonic() + most, 1, seed)))
+                number += 1
+            for trial in self.executor.collect(0.5):
+                replaced = replaced or trial.outcome in ENDED
+                course.learn(trial)
+                yield trial
+
+    def _warm_up(self, course: Course) -> None:
+        """Each worker fits something of each learner that is new to it, which nobody counts."""
+        first = {c.production: Proposal(c, f, "warm-up") for c, f in reversed(course.presets)}
+        number = UNCOUNTED
+        for root in sorted(first.keys() - self.warm):
+            self._all_idle()
+            for _ in range(self.workers):
+                rung = Rung(1.0, time.monotonic() + WARM_UP, 1, SEED)
+                self.executor.submit(Job((number,), (first[root],), rung))
+                number += 1
+            self._all_idle()
+            self.warm.add(root)
+
+    def _all_idle(self) -> None:
+        while self.executor.idle() < self.workers:
+            self.executor.collect(0.2)
 
 
 def _grow_one(
-    name: str, registry: Registry, base: Base, until: float, shipped: bool, workers: int, say: Callable[[str], None]
-) -> None:
-    folder = home() / "grow" / name
-    setting = _setting(name, registry, folder)
-    card = setting.dataset.card
-    tried = base.tried(card.data_hash)
-    proposals = [
-        Proposal(config, family.name, "grow")
-        for family in setting.families.values()
-        for config in family.presets
-        if (config.id, SEED) not in tried
-    ]
-    description = describe_setting(setting)
-    into = SHIPPED / "records" / f"{setting.task.modality}.jsonl" if shipped and SHIPPED else None
-    base.add(card, description, [], into=into)
-    if not proposals:
-        say(f"{name}: all {len(tried)} known")
-        return
-    shutil.rmtree(folder / "trials", ignore_errors=True)
-    (folder / "trials").mkdir(parents=True)
-    executor = registry.get("executors", "local")
-    executor.start(Begin(folder, time.monotonic()), min(workers, len(proposals)))
+    name: str, registry: Registry, base: Base, until: float, shipped: bool, gang: Gang, say: Callable[[str], None]
+) -> bool:
+    """Whether there was nothing left to try when it ended."""
+    folder = gang.folder / name
     try:
-        waiting, number = list(proposals), 0
-        while waiting or number:
-            while waiting and executor.idle() and time.monotonic() < until:
-                rung = Rung(1.0, time.monotonic() + TRIAL_SECONDS, 1, SEED)
-                executor.submit(Job((len(proposals) - len(waiting),), (waiting.pop(0),), rung))
-                number += 1
-            if time.monotonic() >= until:
-                waiting = []
-            for trial in executor.collect(0.5):
-                number -= 1
-                refused = base.add(card, description, [experience(trial, setting)], into=into)
-                say(_line(name, trial, refused))
-    finally:
-        executor.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def verify(registry: Registry, sample: int, seed: int) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Run random records again on the same rows with the same seed; each with whether the scores agree.
-
-    Beside them, how many records were passed over and why: a fit that was cut by its deadline depends on the machine,
-    and one whose data are not here, or not the same any more, cannot be run at all.
-    """
-    base = Base.open()
-    found: list[dict[str, Any]] = []
-    passed: Counter[str] = Counter()
-    known = catalogue.cards()
-    for old, card in base.verify_sample(20 * sample, np.random.default_rng(seed)):
-        if len(found) == sample:
-            break
-        if card.name not in known:
-            passed["not in the catalogue"] += 1
-            continue
-        if old.facts.get("stopped") == "deadline":
-            passed["cut by its deadline"] += 1
-            continue
-        try:
-            again = _again(old, card.name, registry)
-        except DataError:
-            passed["data not on this machine"] += 1
-            continue
-        if again is None:
-            passed["data changed since"] += 1
-            continue
-        gap = abs((again.skill if again.skill is not None else -9.0) - (old.skill or 0.0))
-        found.append(
-            {"dataset": card.name, "family": old.family, "recorded": old.score, "again": again.score,
-             "seconds": [old.seconds, again.seconds], "agrees": gap <= TOLERANCE, "id": old.id}
-        )  # fmt: skip
-    return found, passed
-
-
-def _again(old: Experience, name: str, registry: Registry) -> Trial | None:
-    """The same fit once more; None when the data at hand are not those of the record."""
-    folder = home() / "verify" / name
-    try:
-        setting = _setting(name, registry, folder)
-        if setting.dataset.card.data_hash != old.data_hash:
-            return None
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
-        fit = Begin(folder, time.monotonic())()
-        rung = Rung(old.rung, time.monotonic() + 60, 1, old.seed)
-        return next(fit(Job((0,), (Proposal(old.config, old.family, "verify"),), rung)))
+        setting = prepared(name, registry, folder)
+        card, description = setting.dataset.card, describe_setting(setting)
+        into = SHIPPED / "records" / f"{setting.task.modality}.jsonl" if shipped and SHIPPED else None
+        base.add(card, description, [], into=into)
+        families = setting.families | setting.called_for(description)
+        course = Course(setting, families, list(_as_trials(base.experiences(card.id))))
+        before = len(course.trials)
+        (folder / "trials").mkdir()
+        gang.turn_to(name, course)
+        for trial in gang.run(course, seconds(setting), until):
+            refused = base.add(card, description, [experience(trial, setting)], into=into)
+            say(_line(name, trial, refused))
+        done = not course.open and course.next() is None
+        if done and len(course.trials) == before:
+            say(f"{name}: all {before} known")
+        return done
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _setting(name: str, registry: Registry, folder: Path) -> Setting:
-    """The data set of the catalogue, prepared as every record of the base was: seed 0, a fifth sealed."""
+def prepared(name: str, registry: Registry, folder: Path) -> Setting:
+    """A data set of the catalogue as every record of the base saw it: seed 0, a fifth sealed, not too many rows or folds."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     source = sources.find(name)
+    reading = replace(read(source.source, registry.modalities), most=ROWS)
     request = Request(name, Wish(), seed=SEED)
-    reading = read(source.source, registry.modalities)
-    return formulate_and_prepare(request, source, reading, registry, folder, Story(folder / "events.jsonl"))[0]
+    setting, _ = formulate_and_prepare(request, source, reading, registry, folder, Story(folder / "events.jsonl"))
+    dataset = setting.dataset
+    held = np.cumsum([len(valid) for _, valid in dataset.folds])
+    enough = int(np.searchsorted(held, TELLING)) + 1
+    if enough < len(dataset.folds):
+        setting = replace(setting, dataset=replace(dataset, folds=dataset.folds[:enough]))
+        setting.dataset.save(folder / "data")
+    return setting
 
 
-def _tried_by_name(base: Base, name: str) -> set[tuple[str, int]]:
-    hashes = {c.data_hash for c in base.cards().values() if c.name == name}
-    return set().union(*(base.tried(h) for h in hashes)) if hashes else set()
+def seconds(setting: Setting) -> float:
+    """What a trial may take on these data."""
+    numbers = sum(int(np.prod(v.shape)) + len(v.cardinalities) for v in setting.views.values())
+    return LEAST + EACH * numbers * sum(len(train) for train, _ in setting.dataset.folds)
+
+
+def _cold(setting: Setting, families: Mapping[str, Family]) -> Scope:
+    """What a searcher knows that nobody told anything."""
+    registry = setting.registry
+    prior = propose(setting.task, Recall(), families, setting.metric, setting.baseline)
+    return Scope(families, registry.productions, registry.learners, setting.views, setting.metric, prior,
+                 Portfolio(Recall(), prior, families), seed=SEED)  # fmt: skip
+
+
+def _as_trials(experiences: Sequence[Experience]) -> Iterator[Trial]:
+    """Records of full fits as the trials they were."""
+    for number, e in enumerate(e for e in experiences if e.rung >= 1):
+        yield Trial(number, Proposal(e.config, e.family, "grow"), e.outcome, e.seed, e.rung, e.score, e.skill, e.seconds,
+                    0.0, dict(e.facts))  # fmt: skip
 
 
 def _line(name: str, trial: Trial, refused: list[str]) -> str:

@@ -19,7 +19,7 @@ from .records import Config, Schema, Task
 
 @dataclass(frozen=True)
 class Member:
-    """One config of the ensemble: a model for each fold, and its weight."""
+    """One config of the ensemble: a model for each of the first folds, perhaps of all, and its weight."""
 
     trial: str
     family: str
@@ -53,13 +53,15 @@ class Predictor:
         return self.output.calibrated(self.calibration, raw) if self.calibration else raw
 
     def raw(self, fields: Fields) -> np.ndarray:
-        """Prediction (n, k) before calibration: average over folds of the weighted members."""
-        weights = [m.weight for m in self.members]
-        by_fold = []
+        """Prediction (n, k) before calibration: the weighted members, each the average of its models."""
+        said, weights = [], []
         for i, state in enumerate(self.transforms):
             tensors = self.transform.apply(state, fields)
-            by_fold.append(self.output.merge([m.models[i].predict(tensors) for m in self.members], weights))
-        return self.output.merge(by_fold, [1 / len(by_fold)] * len(by_fold))
+            for m in self.members:
+                if i < len(m.models):
+                    said.append(m.models[i].predict(tensors))
+                    weights.append(m.weight / len(m.models))
+        return self.output.merge(said, weights)
 
     def table(self, source: Source, regions: bool = False) -> pd.DataFrame:
         """One row a sample for people: `prediction`, `p_<class>`, and if asked the conformal `region`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -310,6 +310,16 @@ class Trial(Record):
     @classmethod
     def _revive(cls, name: str, value: Any) -> Any:
         return Proposal.from_json(value) if name == "proposal" else (value if name == "facts" else _tuples(value))
+
+
+def best_of_each(trials: Sequence[Trial]) -> list[Trial]:
+    """One trial a config: its furthest."""
+    furthest: dict[str, Trial] = {}
+    for trial in trials:
+        known = furthest.get(trial.config.id)
+        if known is None or trial.rung >= known.rung:
+            furthest[trial.config.id] = trial
+    return list(furthest.values())
 
 
 @dataclass(frozen=True)

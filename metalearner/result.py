@@ -14,8 +14,8 @@ import pandas as pd
 from .deploy import Bundle
 from .kinds import Metric, Prior
 from .plugins import Registry
-from .records import Scorecard, Task, Trial, plain
-from .search import FULL, best_of_each
+from .records import Scorecard, Task, Trial, best_of_each, plain
+from .search import FULL
 
 
 @dataclass(frozen=True)

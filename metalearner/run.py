@@ -22,7 +22,7 @@ from .describe.sentence import embed
 from .errors import RunError
 from .evaluate import Answers, Evidence, evaluate, reaches
 from .events import Listener, Story
-from .kinds import Executor, Prior, Proposer, Scope
+from .kinds import Executor, Family, Prior, Proposer, Scope
 from .knowledge import Base
 from .monitor import reference
 from .plugins import Registry
@@ -167,7 +167,7 @@ def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
 def proposer(request: Request, setting: Setting, foresight: Foresight, begun: list[Proposal]) -> Proposer:
     """What the searcher asked for makes of this task."""
     registry = setting.registry
-    scope = Scope(setting.families, registry.productions, registry.learners, setting.views, setting.metric,
+    scope = Scope(foresight.families, registry.productions, registry.learners, setting.views, setting.metric,
                   foresight.prior, foresight.portfolio, tuple(begun), request.seed)  # fmt: skip
     return registry.get("searchers", searcher(request, registry)).begin(scope)
 
@@ -185,6 +185,7 @@ class Foresight:
 
     base: Base
     description: Description
+    families: Mapping[str, Family]  # those that take the data, and those that the description calls for
     recall: Recall
     prior: Prior
     portfolio: Portfolio
@@ -201,12 +202,13 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
         else base.recall(description, task=setting.task, blind=dataset.card if request.blind else None)
     )
     rows = dataset.rows * len(dataset.folds)
-    prior = propose(setting.task, recall, setting.families, setting.metric, setting.baseline, rows)
-    portfolio = Portfolio(recall, prior, setting.families, rows, request.budget.room)
+    families = setting.families | setting.called_for(description)
+    prior = propose(setting.task, recall, families, setting.metric, setting.baseline, rows)
+    portfolio = Portfolio(recall, prior, families, rows, request.budget.room)
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
                reasons=prior.reasons, forecast=prior.forecast,
                loss=setting.output.choose_loss(dataset.state, setting.task.metric, dataset.target))  # fmt: skip
-    return Foresight(base, description, recall, prior, portfolio)
+    return Foresight(base, description, families, recall, prior, portfolio)
 
 
 def describe_setting(setting: Setting) -> Description:
@@ -225,13 +227,12 @@ class Ensemble:
 
 def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story) -> Ensemble:
     """Stage 4: one calibrated ensemble out of the trials."""
-    usable = [t for t in trials if t.outcome == "ok" and t.rung >= FULL]
-    if not usable:
+    if not any(t.outcome == "ok" and t.rung >= FULL for t in trials):
         reasons = sorted({t.error or t.outcome for t in trials})[:3]
         raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "There was no time for one.",
                        "Try a larger --budget.")  # fmt: skip
-    selection = select(usable, folder / "trials", setting.dataset, setting.aim)
-    predictor = assemble(selection, usable, folder / "trials", setting.dataset, setting.aim, setting.modality)
+    selection = select(trials, folder / "trials", setting.dataset, setting.aim)
+    predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
                score=selection.score, metric=setting.task.metric, calibration=predictor.calibration)  # fmt: skip
     return Ensemble(selection, predictor)

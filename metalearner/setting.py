@@ -10,7 +10,7 @@ from .dataset import Dataset
 from .errors import TaskError, unknown
 from .kinds import Aim, Family, Metric, Modality, Output, Transform
 from .plugins import Registry
-from .records import Task, View
+from .records import Config, Description, Task, View
 
 # What search composes out of the grammar is nobody's family.
 INVENTED, INVENTED_LEVEL = "invented", 3
@@ -76,16 +76,31 @@ class Setting:
     @cached_property
     def families(self) -> dict[str, Family]:
         """Families whose learner is there and that take these views for this output, every number written out."""
+        return {name: f for name, f in self._fitting.items() if f.evidence is None}
+
+    def called_for(self, description: Description) -> dict[str, Family]:
+        """Families that take part because the description shows what they need."""
+        found = {}
+        for name, family in self._fitting.items():
+            presets = family.evidence(description.numbers) if family.evidence else ()
+            if presets:
+                found[name] = replace(family, presets=tuple(self._complete(p) for p in presets))
+        return found
+
+    @cached_property
+    def _fitting(self) -> dict[str, Family]:
         learners = self.registry.learners
-        productions = self.registry.productions
         named = set(self.only) - {INVENTED}
         for name in named - set(self.registry.families):
             raise TaskError(*unknown("family", name, self.registry.families, "More: metalearner plugin list"))
         return {
-            name: replace(family, presets=tuple(grammar.complete(p, productions) for p in family.presets))
+            name: replace(family, presets=tuple(self._complete(p) for p in family.presets))
             for name, family in self.registry.families.items()
             if (not named or name in named)
             and (root := family.presets[0].production) in learners
             and learners[root].accepts(self.views, self.output)
             and family.accepts(self.views)
         }
+
+    def _complete(self, config: Config) -> Config:
+        return grammar.complete(config, self.registry.productions)

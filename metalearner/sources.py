@@ -36,7 +36,7 @@ def find(source: Source) -> Found:
     if not isinstance(source, str | Path):
         return Found("data", source, {"name": "data"})
     name = str(source)
-    cards = catalogue.cards()
+    cards = catalogue.everything()
     if name in cards and not Path(name).exists():
         card = cards[name]
         about = {"name": card.name, "group": card.group, "source": card.source, "licence": card.licence,

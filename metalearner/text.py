@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .plugins import Plugin
 from .records import Scorecard
+from .replay import AT, by_group, difference
 from .search import FULL
 
 if TYPE_CHECKING:
@@ -220,6 +221,24 @@ def verification_lines(found: Sequence[Mapping[str, Any]], passed: Mapping[str, 
     agreeing = sum(r["agrees"] for r in found)
     over = "".join(f" · {count} passed over: {why}" for why, count in passed.items())
     return [*lines, f"{agreeing} of {len(found)} records agree{over}"]
+
+
+def replay_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Mean regret over groups of each arm after so many trials, and how the last arm compares with the others."""
+    if not rows:
+        return ["No data set of the base is known well enough to be searched again."]
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    groups = len({row["group"] for row in rows})
+    lines = [f"Regret after so many trials, mean over {groups} groups: 0 the best config known, 1 the median one", ""]
+    lines.append(f"{'':<22}" + "".join(f"{k:>8}" for k in AT))
+    for arm in arms:
+        means = (sum(found.values()) / len(found) for k in AT if (found := by_group(rows, arm, k)))
+        lines.append(f"{arm:<22}" + "".join(f"{mean:>8.3f}" for mean in means))
+    lines += ["", f"{arms[-1]} against, after 10 trials (95 % interval over groups)"]
+    for arm in arms[:-1]:
+        mean, low, high = difference(rows, arms[-1], arm, 10)
+        lines.append(f"  {arm:<20} {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
+    return lines
 
 
 def plugin_lines(found: Iterable[Plugin]) -> list[str]:

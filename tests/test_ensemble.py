@@ -19,14 +19,17 @@ from metalearner.train.merit import Merit
 class Given:
     """Trials whose out-of-fold predictions are made up, on disk as a run leaves them."""
 
-    def __init__(self, folder, registry, target, metric="accuracy"):
+    def __init__(self, folder, registry, target, metric="accuracy", folds=1):
         self.folder, self.target = folder, target
         output = Regression() if metric == "r2" else Classification()
         self.aim = Aim(output, output.fit(target), registry.metrics[metric], registry)
-        self.dataset = SimpleNamespace(target=target)
+        parts = np.array_split(np.arange(len(target)), folds)
+        self.dataset = SimpleNamespace(
+            target=target, folds=[(np.setdiff1d(np.arange(len(target)), p), p) for p in parts]
+        )
         self.trials = []
 
-    def add(self, prediction, family="plain", rung=1.0, rows=None):
+    def add(self, prediction, family="plain", rung=1.0, rows=None, facts=None):
         number = len(self.trials)
         rows = np.arange(len(self.target)) if rows is None else rows
         place = self.folder / f"{number:05d}"
@@ -34,8 +37,13 @@ class Given:
         np.save(place / "rows.npy", rows)
         np.save(place / "prediction.npy", prediction)
         score = self.aim.metric.score(self.target[rows], prediction, self.aim.state)
-        proposal = Proposal(Config("net"), family, "test")
-        self.trials.append(Trial(number, proposal, "ok", 0, rung, score, score, 1.0 + number, 1.0))
+        proposal = Proposal(Config("net", {"width": number}), family, "test")
+        self.trials.append(Trial(number, proposal, "ok", 0, rung, score, score, 1.0 + number, 1.0, facts or {}))
+
+    def first(self, prediction):
+        """A trial on the first fold alone, of predictions for all rows."""
+        rows = self.dataset.folds[0][1]
+        self.add(prediction[rows], rung=1 / len(self.dataset.folds), rows=rows, facts={"folds": 1, "share": 1.0})
 
     def select(self):
         return select(self.trials, self.folder, self.dataset, self.aim)
@@ -68,6 +76,30 @@ def test_one_that_is_far_better_stands_alone(given):
     for _ in range(5):
         given.add(guess(rng, given.target, 20.0))
     assert given.select().weights["00000"] > 0.9
+
+
+def test_what_was_fitted_on_the_first_fold_joins_where_that_helps(tmp_path, registry):
+    given, rng = (
+        Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, 2400), folds=3),
+        np.random.default_rng(1),
+    )
+    given.add(guess(rng, given.target, 1.2))
+    for _ in range(4):
+        given.first(guess(rng, given.target, 0.9))
+    selection = given.select()
+    assert np.array_equal(selection.rows, given.dataset.folds[0][1]) and len(selection.prediction) == 800
+    assert set(selection.weights) & {t.name for t in given.trials[1:]}
+
+
+@pytest.mark.parametrize(("rows", "helps"), [(2400, False), (1200, True)])
+def test_it_does_not_where_it_is_no_better_or_rows_are_few(tmp_path, registry, rows, helps):
+    given, rng = Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, rows), folds=3), np.random.default_rng(1)
+    whole = guess(rng, given.target, 1.2)
+    given.add(whole)
+    for _ in range(4):
+        given.first(guess(rng, given.target, 0.9) if helps else whole)
+    selection = given.select()
+    assert len(selection.rows) == rows and set(selection.weights) == {"00000"}
 
 
 def test_the_best_of_many_guesses_is_not_believed(given):

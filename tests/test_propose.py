@@ -13,6 +13,7 @@ from metalearner.errors import RunError
 from metalearner.kinds import Family, Moment
 from metalearner.outputs.metrics import Accuracy, Rmse
 from metalearner.propose import Portfolio, propose
+from metalearner.propose.agreement import kendall
 from metalearner.propose.forecast import quantiles
 from metalearner.propose.odds import FLOOR, odds
 from metalearner.propose.regret import CEILING, pasts, weighted_quantile
@@ -258,6 +259,28 @@ def test_nearness_changes_the_order() -> None:
     )
     assert order(portfolio(recall).ask(1, [], Moment(60))) == ["linear"]
     assert order(portfolio(near_b).ask(1, [], Moment(60))) == ["mlp"]
+
+
+def test_neighbours_that_rank_as_this_run_does_count_for_more() -> None:
+    more = [Config("trees", {"n": i}) for i in range(4)]
+    rows = {
+        "a": [(c, 0.5 + 0.1 * i) for i, c in enumerate(more)] + [(LINEAR, 0.95), (MLP, 0.4)],
+        "b": [(c, 0.8 - 0.1 * i) for i, c in enumerate(more)] + [(LINEAR, 0.4), (MLP, 0.95)],
+    }
+    asked = portfolio(remembered(rows, doubt=0.02))
+    rising = [replace(trial(c, i), skill=0.2 * i, score=0.2 * i) for i, c in enumerate(more)]
+    falling = [replace(t, skill=1 - (t.skill or 0.0)) for t in rising]
+    assert order(asked.ask(1, rising, Moment(99))) == ["linear"]
+    assert order(asked.ask(1, falling, Moment(99))) == ["mlp"]
+
+
+def test_agreement_is_kendalls_tau() -> None:
+    from scipy.stats import kendalltau
+
+    rng = np.random.default_rng(0)
+    merits, regrets = rng.integers(0, 6, 20).astype(float), rng.integers(0, 6, (20, 5)).astype(float)
+    expected = [kendalltau(merits, -column).statistic for column in regrets.T]
+    assert kendall(merits, regrets) == pytest.approx(expected)
 
 
 def test_what_was_seen_is_not_asked_again_and_counts_as_covered() -> None:

@@ -21,13 +21,17 @@ class Reading:
     source: Source
     modality: Modality
     schema: Schema
+    most: int | None = None  # no more rows than that, drawn by chance
     _fields: Fields | None = field(default=None, repr=False)
 
     @property
     def fields(self) -> Fields:
         """All columns, decoded."""
         if self._fields is None:
-            self._fields = Fields.concat(list(self.modality.decode(self.source, self.schema)))
+            found = Fields.concat(list(self.modality.decode(self.source, self.schema)))
+            if self.most is not None and found.rows > self.most:
+                found = found.take(np.sort(np.random.default_rng(0).permutation(found.rows)[: self.most]))
+            self._fields = found
         return self._fields
 
     def naming(self, target: str) -> Reading:
@@ -38,7 +42,7 @@ class Reading:
         return (
             self
             if columns == self.schema.columns
-            else Reading(self.source, self.modality, replace(self.schema, columns=columns))
+            else replace(self, schema=replace(self.schema, columns=columns), _fields=None)
         )
 
     def column(self, name: str) -> np.ndarray:

@@ -78,7 +78,7 @@ class Bundle:
     @property
     def portable(self) -> str:
         """How many models are ONNX and how close to the trained ones; empty when none is."""
-        proven, models = self.manifest["onnx"]["proven"], len(self.manifest["members"]) * self.manifest["folds"]
+        proven, models = self.manifest["onnx"]["proven"], sum(self.manifest["members"].values())
         if not proven:
             return ""
         return f"{len(proven)} of {models} models as ONNX, equal within {max(proven.values()):.1g}"
@@ -89,12 +89,10 @@ def _predictor(folder: Path, manifest: Mapping[str, Any], registry: Registry) ->
     output = _json(folder, "output.json")
     aim = Aim(registry.outputs[output["name"]], output["state"], registry.metrics[task.metric], registry)
     members = []
-    for trial in manifest["members"]:
+    for trial, many in manifest["members"].items():
         about = _json(folder, f"members/{trial}/config.json")
         config = Config.from_json(about["config"])
-        models = [
-            _model(folder, f"members/{trial}/{i}", about["learner"], manifest, aim) for i in range(manifest["folds"])
-        ]
+        models = [_model(folder, f"members/{trial}/{i}", about["learner"], manifest, aim) for i in range(many)]
         members.append(Member(trial, about["family"], config, float(about["weight"]), tuple(models)))
     return Predictor(
         task=task,

@@ -89,13 +89,14 @@ def _score(found: Scorecard | None) -> list[str]:
 
 
 def _members(predictor: Predictor, onnx: Mapping[str, Any]) -> list[str]:
-    folds = len(predictor.transforms)
-    models = f"{_count(len(predictor.members), 'configuration')}, each fitted on {_count(folds, 'fold')}"
-    lines = [f"The weighted average of {models}:" if len(predictor.members) * folds > 1 else "One model:", "",
+    folds = sorted({len(m.models) for m in predictor.members})
+    each = _count(folds[0], "fold") if len(folds) == 1 else f"{folds[0]} to {folds[-1]} folds"
+    models = f"{_count(len(predictor.members), 'configuration')}, each fitted on {each}"
+    lines = [f"The weighted average of {models}:" if len(predictor.members) * folds[-1] > 1 else "One model:", "",
              "| configuration | learner | weight | as ONNX |", "|---|---|---|---|"]  # fmt: skip
     for m in predictor.members:
         exported = sum(path.startswith(f"members/{m.trial}/") for path in onnx["proven"])
-        cells = (inline(m.family), inline(m.config.production), f"{m.weight:.0%}", f"{exported} of {folds}")
+        cells = (inline(m.family), inline(m.config.production), f"{m.weight:.0%}", f"{exported} of {len(m.models)}")
         lines.append(f"| {' | '.join(cells)} |")
     if predictor.conformal.get("level"):
         lines += [

@@ -131,7 +131,8 @@ def _exports(predictor: Predictor, proof: Fields) -> list[Export]:
     found = []
     for i, state in enumerate(predictor.transforms):
         tensors, views = predictor.transform.apply(state, proof), predictor.transform.views(state)
-        found += [Export(f"members/{m.trial}/{i}", m.models[i], views, tensors) for m in members]
+        here = [m for m in members if i < len(m.models)]
+        found += [Export(f"members/{m.trial}/{i}", m.models[i], views, tensors) for m in here]
     return found
 
 
@@ -156,7 +157,7 @@ def _about(
         "versions": _versions(),
         "needs": _needs(predictor, registry),
         "transform": predictor.transform.name,
-        "members": [m.trial for m in predictor.members],
+        "members": {m.trial: len(m.models) for m in predictor.members},
         "folds": len(predictor.transforms),
         "onnx": onnx,
         "about": {k: v for k, v in about.items() if k != "target"},

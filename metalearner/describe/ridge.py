@@ -58,16 +58,22 @@ class Question:
         return float(max(-1.0, (np.mean(said.argmax(axis=1) == codes) - most) / (1 - most)))
 
 
-def ridge(x: np.ndarray, question: Question, share: float = 1.0) -> np.ndarray:
+def ridge(x: np.ndarray, question: Question, share: float = 1.0, other: np.ndarray | None = None) -> np.ndarray:
     """Out-of-fold predictions (n, k) of ridge regression on features (n, p), fitted on a share of the training rows.
 
-    The penalty for each fold is the one that did best on the other folds.
+    The penalty for each fold is the one that did best on the other folds. With `other` (n, p) held-out rows are told by
+    these features instead of those they would be fitted by.
     """
-    x, y, folds = standardised(x), question.y, question.folds
+    y, folds = question.y, question.folds
+    if other is None:
+        x = told = standardised(x)
+    else:
+        both = standardised(np.concatenate([x, other]))
+        x, told = both[: len(x)], both[len(x) :]
     said = {p: np.zeros_like(y) for p in PENALTIES}
     for fold in range(FOLDS):
         held, train = folds == fold, question.training(fold, share)
-        for penalty, prediction in zip(PENALTIES, _solve(x[train], y[train], x[held])):
+        for penalty, prediction in zip(PENALTIES, _solve(x[train], y[train], told[held])):
             said[penalty][held] = prediction
     chosen = np.zeros_like(y)
     for fold in range(FOLDS):

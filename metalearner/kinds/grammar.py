@@ -80,7 +80,8 @@ class Production(ABC):
 class Family:
     """A named set of derivations: a skeleton, the presets tried first, and what it is good for.
 
-    `presets[0]` is the default; all presets share one skeleton. `accepts` says for which views.
+    `presets[0]` is the default; all presets share one skeleton. `accepts` says for which views. A family with `evidence` takes
+    part only where the numbers of the description call for it, with the presets that they call for.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Family:
     accepts: Callable[[Mapping[str, View]], bool]
     level: int = 1  # of the five levels of automation
     tags: tuple[str, ...] = ()
+    evidence: Callable[[Mapping[str, float | None]], tuple[Config, ...]] | None = None
 
 
 class Loss(ABC):

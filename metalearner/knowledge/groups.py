@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ..records import DatasetCard, Description
-from .retrieve import Space
+from .space import Space
 
 # Near duplicates have as many rows within this share, and descriptions that differ by no more than
 # this many robust standard deviations on average, with few single numbers further apart than FAR.

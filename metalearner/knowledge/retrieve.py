@@ -1,6 +1,6 @@
-"""Descriptions as points, and the past data sets that lie near a new one, with weights.
+"""The past data sets that lie near a new one, with weights.
 
-A point is the standardised numbers, whether each was measurable, and the task sentence. A Gaussian kernel
+Points are those of the Embedder, or of the plain space of descriptions where there is none. A Gaussian kernel
 weighs the neighbours; data sets of one group share one weight; what is left of 1 goes to "nothing like it",
 by how unusual the distance of the nearest is among the distances in the base itself.
 """
@@ -8,67 +8,26 @@ by how unusual the distance of the nearest is among the distances in the base it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..records import Description
+from .embedder import Embedder
+from .space import Space
 
-# What counts beside one number: whether numbers are measurable at all, and the words of the task.
-VALID, SENTENCE = 0.5, 0.5
-# Standard deviations beyond this are not told apart.
-CLIP = 4.0
 # Of one group at most so many members are brought: more say the same again.
 SIBLINGS = 3
 # Some doubt always remains.
 LEAST_DOUBT = 0.05
 
 
-@dataclass(frozen=True)
-class Space:
-    """Centre and scale of each number over a set of descriptions."""
-
-    names: tuple[str, ...]
-    centre: np.ndarray  # (p,)
-    scale: np.ndarray  # (p,)
-    words: int  # length of the sentence vectors
-
-    @classmethod
-    def fit(cls, descriptions: Sequence[Description]) -> Space:
-        """Median and median absolute deviation; the standard deviation where more than half are equal."""
-        names = tuple(sorted({name for d in descriptions for name in d.numbers}))
-        values = _values(descriptions, names)
-        centre, scale = np.zeros(len(names)), np.ones(len(names))
-        for j, column in enumerate(values.T):
-            known = column[np.isfinite(column)]
-            if len(known):
-                centre[j] = np.median(known)
-                spread = 1.4826 * float(np.median(np.abs(known - centre[j]))) or float(known.std())
-                # A few data sets that chance to agree must not make every other look far away.
-                scale[j] = max(spread, 0.02 + 0.05 * abs(centre[j]))
-        return cls(names, centre, scale, max((len(d.sentence) for d in descriptions), default=0))
-
-    def standard(self, descriptions: Sequence[Description]) -> np.ndarray:
-        """(n, p) standardised and clipped numbers, NaN where not measurable."""
-        return np.clip((_values(descriptions, self.names) - self.centre) / self.scale, -CLIP, CLIP)
-
-    def embed(self, descriptions: Sequence[Description]) -> np.ndarray:
-        """(n, 2p + words) float32: a unit of distance is a unit of standard deviation in every number."""
-        standard = self.standard(descriptions)
-        valid = np.isfinite(standard)
-        words = np.zeros((len(descriptions), self.words))
-        for row, d in zip(words, descriptions):
-            if len(d.sentence) == self.words:
-                row[:] = d.sentence
-        each = 1 / np.sqrt(max(1, len(self.names)))
-        blocks = [np.where(valid, standard, 0.0) * each, valid * VALID * each, words * SENTENCE]
-        return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
-
-
 class Index:
     """The past data sets as points in a FAISS index, with the distances between them."""
 
-    def __init__(self, descriptions: Mapping[str, Description], groups: Mapping[str, str]) -> None:
+    def __init__(
+        self, descriptions: Mapping[str, Description], groups: Mapping[str, str], embedder: Embedder | None = None
+    ) -> None:
+        """All by the id of the data set; without an embedder points are the plain ones."""
         import faiss
 
         self.ids = tuple(sorted(descriptions))
@@ -76,7 +35,8 @@ class Index:
         self.descriptions = [descriptions[i] for i in self.ids]
         self.space = Space.fit(self.descriptions)
         self.standard = self.space.standard(self.descriptions)
-        points = self.space.embed(self.descriptions)
+        self._points = embedder.embed if embedder else self.space.points
+        points = self._points(self.descriptions)
         self._index = faiss.IndexFlatL2(max(1, points.shape[1]))
         if len(self.ids):
             self._index.add(points)
@@ -86,7 +46,7 @@ class Index:
         """At most k (id, distance), nearest first, at most SIBLINGS of one group."""
         if not self.ids:
             return []
-        squared, rows = self._index.search(self.space.embed([description]), len(self.ids))
+        squared, rows = self._index.search(self._points([description]), len(self.ids))
         found: list[tuple[str, float]] = []
         counted: dict[str, int] = {}
         for distance, row in zip(np.sqrt(np.maximum(squared[0], 0.0)), rows[0]):
@@ -139,10 +99,3 @@ def weigh(found: Sequence[tuple[str, float]], groups: Mapping[str, str], doubt: 
     np.add.at(total, labels, kernel)
     weights = kernel * top[labels] / total[labels]
     return [float(w) for w in (1 - doubt) * weights / weights.sum()]
-
-
-def _values(descriptions: Sequence[Description], names: Sequence[str]) -> np.ndarray:
-    """(n, p) numbers, NaN where missing."""
-    table = [[d.numbers.get(name) for name in names] for d in descriptions]
-    values = np.array(table, dtype=np.float64).reshape(len(descriptions), len(names))  # None becomes NaN
-    return np.where(np.isfinite(values), values, np.nan)

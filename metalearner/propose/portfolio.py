@@ -1,5 +1,6 @@
 """M0: a greedy portfolio of configs that together do well on the neighbours, per expected second.
 
+Once a run has seen something it is M1: neighbours count by how far they rank configs as the run did (`agreement`).
 Auto-sklearn 2.0 (Feurer et al. 2022) and TabRepo (Salinas & Erickson 2024) build theirs the same way; here
 the past data sets are weighted by nearness, and costs are those expected on the data at hand.
 """
@@ -14,11 +15,12 @@ import numpy as np
 
 from ..kinds import Family, Moment, Prior, Proposer
 from ..records import Config, Proposal, Recall, Trial
+from .agreement import trust
 from .odds import neighbours
 from .regret import Past, pasts, seconds_for, weighted_quantile
 
-# What is expected of a config of a family nobody has tried.
-UNTRIED = 0.5
+# What is expected of a config of a family nobody has tried, and of one that the description calls for.
+UNTRIED, CALLED_FOR = 0.5, 0.1
 # Regret before anything was tried, and of all other families on data that suit one family alone: the median config's.
 START = 1.0
 # A gain is divided by seconds to this power; less than the shortest makes no difference.
@@ -54,10 +56,13 @@ class Portfolio(Proposer):
 
     def __init__(
         self, recall: Recall, prior: Prior, families: Mapping[str, Family], rows: int | None = None,
-        room: float | None = None,
+        room: float | None = None, listens: bool = True,
     ) -> None:  # fmt: skip
-        """`families` are those that accept the data; `rows` (times folds) scales past seconds; one fit may take `room` seconds."""
-        self.odds = dict(prior.odds)
+        """`families` are those that accept the data; `rows` (times folds) scales past seconds; one fit may take `room` seconds.
+
+        One that does not listen weighs neighbours by nearness alone, whatever the run finds out: M0.
+        """
+        self.odds, self.listens = dict(prior.odds), listens
         self.room = room if room is not None else math.inf
         self.past = pasts(recall, rows, room)
         self.families = dict(families)
@@ -78,6 +83,8 @@ class Portfolio(Proposer):
         places = {t.number: self.place[t.config.id] for t in seen if t.config.id in self.place}
         covered = [self.regrets[places[t.number]] for t in seen if t.outcome == "ok" and t.number in places]
         left = np.min([np.full(len(self.weights), START), *covered], axis=0)
+        weights = self.weights * trust(seen, self.place, self.regrets) if self.listens else self.weights
+        weights = weights * (self.weights.sum() / weights.sum())
         seconds = self._expected(seen)
         hopeless = _hopeless(seen)
         closed = np.array([family in hopeless for family in self.whose], dtype=bool)
@@ -86,18 +93,18 @@ class Portfolio(Proposer):
         cost = np.maximum(SHORTEST, seconds) ** COST
         proposals: list[Proposal] = []
         while len(proposals) < n and not closed.all():
-            chosen = self._in_order(self._next(left, cost, closed), closed)
+            chosen = self._in_order(self._next(left, weights, cost, closed), closed)
             closed[chosen] = True
             left = np.minimum(left, self.regrets[chosen])
             proposals.append(self._proposal(self.candidates[chosen], float(seconds[chosen])))
         return proposals
 
-    def _next(self, left: np.ndarray, cost: np.ndarray, closed: np.ndarray) -> int:
+    def _next(self, left: np.ndarray, weights: np.ndarray, cost: np.ndarray, closed: np.ndarray) -> int:
         """Largest gain per cost; where none gains, the lowest regret for its cost; at last the plainest."""
         if not self.past:
             return int(np.argmin(closed))  # candidates lie in plain order
-        gain = np.maximum(0.0, left - self.regrets) @ self.weights / cost
-        regret = (self.regrets @ self.weights) * cost
+        gain = np.maximum(0.0, left - self.regrets) @ weights / cost
+        regret = (self.regrets @ weights) * cost
         order = np.lexsort([regret.round(9), -gain.round(9), closed])  # stable: plain order decides last
         return int(order[0])
 
@@ -129,7 +136,7 @@ class Portfolio(Proposer):
         """The regret to expect of a family where it was not tried: as where it was, each neighbour by its weight."""
         known = [(p.neighbour.weight, r) for p in self.past if (r := p.imputed(family)) is not None]
         if not known:
-            return UNTRIED
+            return CALLED_FOR if self.families[family].evidence else UNTRIED
         weights = [max(w, 1e-12) for w, _ in known]
         return float(np.average([r for _, r in known], weights=weights))
 

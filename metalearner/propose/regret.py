@@ -96,8 +96,9 @@ def _past(neighbour: Neighbour, experiences: Iterable[Experience], rows: int | N
 
 def _too_short(e: Experience, rows: int | None, room: float | None) -> bool:
     """Whether a past fit was cut off so early that it says nothing of one with so much room on so many rows."""
-    cut = room is not None and e.facts.get("stopped") == "deadline"
-    return cut and MORE * e.seconds * _scale(e, rows) < room
+    if room is None or e.facts.get("stopped") != "deadline":
+        return False
+    return MORE * e.seconds * _scale(e, rows) < room
 
 
 def _seconds(e: Experience, rows: int | None, room: float | None) -> float:

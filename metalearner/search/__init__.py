@@ -5,7 +5,7 @@ from .clock import Budget, Clock, interruptible
 from .ladder import Ladder
 from .loop import Search, first_number
 from .priors import quick
-from .rungs import FULL, Rungs, best_of_each
+from .rungs import FULL, Rungs
 
 __all__ = [
     "FULL",
@@ -14,7 +14,6 @@ __all__ = [
     "Ladder",
     "Rungs",
     "Search",
-    "best_of_each",
     "first_number",
     "interruptible",
     "ledger",

@@ -32,8 +32,10 @@ ENDGAME = 0.85
 # Skill within which a family's best still counts as one that an ensemble may want, and the share of the seconds left
 # that this variety may cost: a dear one has to earn it.
 NEAR, VARIETY_SHARE = 0.05, 0.1
-# What costs more than that is gone on with only this near to the best.
-CLOSE = 0.02
+# What costs more than that is gone on with only this near to the best, and not before this share of the time is spent: by
+# then it is known what else there is. Where so many rows are held out that an ensemble may be made of cheap fits, later.
+CLOSE, PATIENT = 0.02, 0.35
+MANY, MOST_PATIENT = 500, 0.65
 
 
 @dataclass
@@ -78,11 +80,17 @@ class Rungs:
         if moment.spent >= ENDGAME:
             earned |= {t.name for t in ranked[: max(1, len(ranked) // 2)]}
         best, cheap = self.comparable(ranked[0]), VARIETY_SHARE * moment.seconds_left
-        worth = {t.name for t in ranked if rest(t) <= cheap or self.comparable(t) >= best - CLOSE}
+        close = best - CLOSE if moment.spent >= self._patience else math.inf
+        worth = {t.name for t in ranked if rest(t) <= cheap or self.comparable(t) >= close}
         chosen = [t for t in ranked if t in waiting and t.name in earned & worth]
         if not chosen:
             return []
         return [t for t in chosen if self._shape(t.config) == self._shape(chosen[0].config)]
+
+    @property
+    def _patience(self) -> float:
+        """The share of the time from which on dear fits are gone on with."""
+        return MOST_PATIENT if len(self.held) > 1 and sum(self.held[: self.cheap]) >= MANY else PATIENT
 
     def resumed(self, seen: Sequence[Trial]) -> None:
         """Count as gone on with what an earlier process had already gone on with."""
@@ -150,16 +158,6 @@ def going_on(trial: Trial) -> dict[str, Any]:
     left = (1 - trial.rung) / max(trial.rung, 1e-3)
     folds = max(1, round(trial.facts.get("folds", 1) * left))
     return {**trial.facts, "folds": folds, "fit_seconds": trial.facts.get("fit_seconds", trial.seconds) * left}
-
-
-def best_of_each(trials: Sequence[Trial]) -> list[Trial]:
-    """One trial a config: its furthest."""
-    furthest: dict[str, Trial] = {}
-    for trial in trials:
-        known = furthest.get(trial.config.id)
-        if known is None or trial.rung >= known.rung:
-            furthest[trial.config.id] = trial
-    return list(furthest.values())
 
 
 def _kind(config: Config) -> str:

@@ -20,7 +20,7 @@ from ..dataset import Dataset
 from ..errors import RunError
 from ..kinds import Aim, Modality, Transform
 from ..predictor import Member, Predictor
-from ..records import Trial
+from ..records import Trial, best_of_each
 from .merit import Merit
 
 # Trials whose predictions are read; candidates of a bag in all and of one family.
@@ -36,6 +36,9 @@ MEMBERS, LEAST = 8, 0.03
 ENOUGH = 0.003
 # A trial counts as fitted to its full length from here.
 FULL = 0.999
+# Where the first folds hold out so many rows, what was fitted on these alone may join; the ensemble has to be better by so
+# much of the merit that is missing, for a model fitted on all folds is the average of several.
+TELLING, BETTER = 500, 0.03
 # New rows fall into the conformal region this often.
 LEVEL = 0.9
 
@@ -51,26 +54,50 @@ class Selection:
 
 
 def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) -> Selection:
-    """Bagged greedy ensemble selection among the trials that were fitted in full."""
-    full = [t for t in trials if t.outcome == "ok" and t.rung >= FULL and t.score is not None and np.isfinite(t.score)]
+    """Bagged greedy ensemble selection among trials that were fitted in full.
+
+    Where there is no time to fit every config on all folds, those fitted on the first ones may be chosen too: all are
+    then compared on the rows that these folds hold out.
+    """
+    able = [t for t in trials if t.outcome == "ok" and t.score is not None and np.isfinite(t.score)]
+    full = [t for t in able if t.rung >= FULL]
     if not full:
         raise RunError(f"None of {len(trials)} trials was fitted in full.", "Only such trials can be packaged.",
                        "Try a larger --budget.")  # fmt: skip
-    full = sorted(full, key=lambda t: -(t.merit or 0.0))
-    rows = np.load(folder / full[0].name / "rows.npy")
-    full = [t for t in full[:LOOKED_AT] if np.array_equal(np.load(folder / t.name / "rows.npy"), rows)]
+    whole = _selected(full, len(dataset.folds), folder, dataset, aim)
+    part = [t for t in able if t.rung < FULL and t.facts.get("share", 0.0) >= FULL and _folds(t, dataset)]
+    folds = min((_folds(t, dataset) for t in part), default=len(dataset.folds))
+    if folds == len(dataset.folds) or sum(len(dataset.folds[i][1]) for i in range(folds)) < TELLING:
+        return whole
+    more = _selected(best_of_each([*full, *part]), folds, folder, dataset, aim)
+    at = np.isin(whole.rows, more.rows)
+    assert np.array_equal(whole.rows[at], more.rows)  # the first folds come first
+    merit = Merit(aim, dataset.target[more.rows], aim.output.baseline(aim.state, dataset.target, len(more.rows)))
+    before, after = merit(whole.prediction[at]), merit(more.prediction)
+    return more if after > before + BETTER * (1 - before) else whole
+
+
+def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Dataset, aim: Aim) -> Selection:
+    """The ensemble of these trials by the rows that the first so many folds hold out."""
+    rows = np.concatenate([dataset.folds[i][1] for i in range(folds)])
+    ranked = sorted(trials, key=lambda t: -(np.mean((t.facts.get("merits") or [t.merit or 0.0])[:folds])))[:LOOKED_AT]
     target = dataset.target[rows]
     naive = aim.output.baseline(aim.state, dataset.target, len(target))
-    weights, prediction = bagged(full, folder, Merit(aim, target, naive), aim)
-    chosen = {t.name: float(w) for t, w in zip(full, weights) if w > 0}
+    weights, prediction = bagged(ranked, folder, Merit(aim, target, naive), aim)
+    chosen = {t.name: float(w) for t, w in zip(ranked, weights) if w > 0}
     return Selection(chosen, rows, prediction, aim.score(prediction, target))
+
+
+def _folds(trial: Trial, dataset: Dataset) -> int:
+    """How many of the folds a trial was fitted on, the first ones."""
+    return len(dataset.folds) if trial.rung >= FULL else int(trial.facts.get("folds", 0))
 
 
 def bagged(trials: Sequence[Trial], folder: Path, merit: Merit, aim: Aim) -> tuple[np.ndarray, np.ndarray]:
     """Weights (trials,) that sum to 1, and predictions (n, k) of rows by the bags they were left out of."""
-    stored = [np.load(folder / t.name / "prediction.npy", mmap_mode="r") for t in trials]
-    rng = np.random.default_rng(0)
-    n, total = len(stored[0]), np.zeros(len(stored))
+    n = len(merit.target)  # of trials on more folds, the rows of the first ones
+    stored = [np.load(folder / t.name / "prediction.npy", mmap_mode="r")[:n] for t in trials]
+    rng, total = np.random.default_rng(0), np.zeros(len(trials))
     said: list[tuple[np.ndarray, np.ndarray]] = []  # of each bag the rows outside, and its weights
     for _ in range(BAGS):
         rows = rng.integers(n, size=min(n, BAG_ROWS))
@@ -167,9 +194,9 @@ def assemble(
     for name, weight in selection.weights.items():
         trial = by_name[name]
         learner = aim.registry.get("learners", trial.config.production)
-        models = tuple(learner.load(folder / name / str(i), aim) for i in range(len(dataset.folds)))
+        models = tuple(learner.load(folder / name / str(i), aim) for i in range(_folds(trial, dataset)))
         members.append(Member(name, trial.proposal.family, trial.config, weight, models))
-    states = tuple(dataset.transform_state(i, transform) for i in range(len(dataset.folds)))
+    states = tuple(dataset.transform_state(i, transform) for i in range(max(len(m.models) for m in members)))
     plain = Predictor(dataset.task, dataset.schema, modality, transform, aim.output, aim.state, states, tuple(members))
     task, target = dataset.task, dataset.target[selection.rows]
     calibration = aim.output.calibrate(aim.state, selection.prediction, target)

@@ -16,7 +16,7 @@ import torch
 from .. import grammar
 from ..arrays import Fold, take
 from ..errors import PluginError, unknown
-from ..grammar.build import build
+from ..grammar.build import Net, build
 from ..grammar.cost import multiply_adds
 from ..kinds import Aim, Loss, Optimiser, Rung
 from ..records import Config, canonical
@@ -36,6 +36,8 @@ from .stack import Stack
 MOST_WEIGHTS, MOST_WORK = 120_000, 13_000_000
 # Networks in one stack, and weights of all of them together: more gain nothing, and leave the cache.
 MOST_NETWORKS, MOST_TOGETHER = 64, 1_000_000
+# Training rows that parts of a network may see before it is trained.
+SEEN = 2000
 # Numbers in the rows of one fold, up to which several folds share a stack: it holds all of them in memory.
 MOST_NUMBERS = 10_000_000
 # Environment variable that overrides how many networks are trained side by side; 1 turns it off.
@@ -150,6 +152,8 @@ class Fits:
         checkpoint = None if folder is None else Checkpoint.read(folder / str(fold.index))
         if checkpoint is not None:
             course.go_on(checkpoint)
+        else:
+            show(net, fold)
         return course
 
     def _train(self, courses: Sequence[Course], deadline: float) -> None:
@@ -171,6 +175,15 @@ class Fits:
                     bank.restore(row, course.checkpoint.latest, course.checkpoint.best)
             with flushed():
                 Training(part, bank, data, loss, self.upto).run(share(deadline, 1, len(parts) - i))
+
+
+def show(net: Net, fold: Fold) -> None:
+    """Training rows to every part of a network that has to `see` some of its view before it can be trained."""
+    for encoder, tensor in zip(net.encoders, fold.train.values()):
+        for part in encoder.modules():
+            see: Any = getattr(part, "see", None)
+            if see is not None:
+                see(np.asarray(tensor.values[:SEEN]))
 
 
 @contextmanager

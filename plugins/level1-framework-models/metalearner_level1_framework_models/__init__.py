@@ -29,6 +29,7 @@ def register_families() -> list[Family]:
     """Named architectures and classical models with their presets."""
     from .classic_families import CLASSIC_FAMILIES
     from .families import NET_FAMILIES
+    from .pictured_families import PICTURED_FAMILIES
     from .table_families import TABLE_FAMILIES
 
-    return [*NET_FAMILIES, *TABLE_FAMILIES, *CLASSIC_FAMILIES]
+    return [*NET_FAMILIES, *TABLE_FAMILIES, *PICTURED_FAMILIES, *CLASSIC_FAMILIES]

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 WIDE = 400  # columns from which on bins are coarse
 CELLS = 6e7  # numbers in the training matrix; rows are drawn by chance beyond
 CELLS_PER_SECOND = 3e6  # binning and a first round, a cautious guess for when little time is left
-# Of the time that growing takes, as much again goes into reading the text back and predicting the rows held out.
-AFTERWARDS = 0.2
+# What comes after growing: writing and reading the text, as a share of the time that growing took, and predicting the rows
+# held out, in seconds for each row and tree.
+WRITING, ASKING = 0.12, 7e-8
 TEXT = "trees.txt.gz"
 # What LightGBM writes of each tree and needs neither to predict nor to grow on: half of the text.
 IDLE = ("split_gain", "leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count")
@@ -143,23 +144,24 @@ class Clock:
 
     order = 30  # after evaluation
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline, self.stopped = deadline, "rounds"
+    def __init__(self, case: Case) -> None:
+        self.deadline, self.stopped = case.upto.deadline, "rounds"
+        self.asking = ASKING * len(case.fold.valid_target) * (len(case.present) if len(case.present) > 2 else 1)
         self.began = self.last = time.monotonic()
 
     def __call__(self, environment: Any) -> None:
         """`environment` is LightGBM's CallbackEnv."""
         from lightgbm.callback import EarlyStopException
 
-        if self.late():
+        if self.late(environment.iteration + 1):
             self.stopped = "deadline"
             raise EarlyStopException(environment.iteration, environment.evaluation_result_list)
 
-    def late(self) -> bool:
-        """Whether another round like the last one is too much."""
+    def late(self, rounds: int) -> bool:
+        """Whether another round like the last one is too much after so many."""
         now = time.monotonic()
         a_round, self.last = now - self.last, now
-        return now + a_round + AFTERWARDS * (now - self.began) > self.deadline
+        return now + a_round + WRITING * (now - self.began) + self.asking * rounds > self.deadline
 
 
 def parameters(case: Case, rows: int) -> dict[str, Any]:

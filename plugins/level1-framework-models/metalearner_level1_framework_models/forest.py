@@ -13,6 +13,9 @@ from metalearner.kinds import Aim, Choice, Float, Int, Production, Range, Rung
 
 from .boosters import Booster, BoosterLearner, Case, Clock, affordable, datasets, facts_of, parameters, text_of
 
+# Leaves of a whole forest, one for each class: reading, writing and asking it take time that no round is counted for.
+LEAVES, FEWEST = 150_000, 10
+
 
 class Forest(Production):
     """A forest: how many trees, how deep they go, and how differently they see the data."""
@@ -52,8 +55,10 @@ class ForestLearner(BoosterLearner):
         kept = affordable(np.arange(len(case.rows)), case)
         told = parameters(case, len(kept)) | _words(numbers, len(kept))
         (train,) = datasets(case, (kept,), told)
-        clock = Clock(upto.deadline)
-        booster = lightgbm.train(told | {"seed": case.seed(0)}, train, numbers["trees"], callbacks=[clock])
+        clock = Clock(case)
+        leaves = told["num_leaves"] * (len(case.present) if len(case.present) > 2 else 1)
+        trees = min(numbers["trees"], max(FEWEST, LEAVES // leaves))
+        booster = lightgbm.train(told | {"seed": case.seed(0)}, train, trees, callbacks=[clock])
         text = text_of(booster)
         return case.model(text, clock.stopped), facts_of(text, clock.stopped, len(case.present))
 

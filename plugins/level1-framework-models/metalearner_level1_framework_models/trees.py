@@ -92,7 +92,7 @@ def _grow(numbers: Mapping[str, Any], case: Case, strata: np.ndarray, earlier: B
     told = parameters(case, len(kept)) | _words(numbers, len(kept))
     begun = None if earlier is None else earlier.booster
     done = 0 if begun is None else begun.current_iteration()
-    guard = Guard(upto.deadline, patience=int(np.clip(5 / numbers["learning_rate"], 30, 200)))
+    guard = Guard(case, patience=int(np.clip(5 / numbers["learning_rate"], 30, 200)))
     train, watch = datasets(case, (kept, watched), told)
     began = time.monotonic()
     booster = lightgbm.train(
@@ -121,7 +121,7 @@ def _whole(numbers: Mapping[str, Any], case: Case, grown: Grown) -> str | None:
         return None
     told = parameters(case, rows) | _words(numbers, rows) | {"seed": case.seed(0)}
     (train,) = datasets(case, (np.arange(rows),), told)
-    clock = Clock(upto.deadline)
+    clock = Clock(case)
     booster = lightgbm.train(told, train, num_boost_round=rounds, callbacks=[clock])
     return None if clock.stopped == "deadline" else text_of(booster)
 
@@ -129,8 +129,8 @@ def _whole(numbers: Mapping[str, Any], case: Case, grown: Grown) -> str | None:
 class Guard(Clock):
     """Remembers the best round too, and stops when little improves."""
 
-    def __init__(self, deadline: float, patience: int) -> None:
-        super().__init__(deadline)
+    def __init__(self, case: Case, patience: int) -> None:
+        super().__init__(case)
         self.patience = patience
         self.best, self.best_round = np.inf, 0
         self.mark, self.mark_round = np.inf, 0  # the last loss that was clearly better than the ones before

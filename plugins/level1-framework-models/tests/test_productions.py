@@ -52,6 +52,7 @@ FEATURES = {
 }
 DATA = {
     "table": view("columns 4", channels=1, codes=(3, 30)),
+    "wide table": view("columns 40", channels=1, codes=(3,)),
     "codes alone": view("columns 0", channels=1, codes=(5,)),
     "wave": view("time 3000 ragged", channels=1),
     "one number": view("time 1", channels=1),
@@ -169,6 +170,7 @@ SIGNS = {
     "recurrent": ({"gru", "plain", "ends"}, view("time 200", channels=1)),
     "sequence-transformer": ({"attention", "residual", "channel-mlp"}, view("time 200", channels=1)),
     "mlp-mixer": ({"token-mlp", "residual", "channel-mlp"}, view("space 28", "space 28", channels=1)),
+    "folded-resnet": ({"reshape", "basic", "basic-down"}, view("columns 64", channels=1)),
     "mlp": ({"flatten", "plain", "dense"}, view("columns 8", channels=1)),
     "deep-sets": ({"elements", "dense", "mean-max"}, view("set 8", channels=3)),
     "ft-transformer": ({"columns", "attention", "attention-pool"}, view("columns 8", channels=1)),
@@ -267,6 +269,26 @@ def test_configs_that_differ_in_loose_numbers_train_as_one_batch(name):
     for key, value in nets[0].named_buffers():
         if "running" in key:
             assert torch.allclose(buffers[key][0], value, atol=1e-4)
+
+
+def test_a_shuffled_picture_is_seen_as_one_and_stays_so():
+    comes = view("columns 49", channels=1)
+    rng = np.random.default_rng(0)
+    rough = rng.normal(size=(400, 9, 9))
+    smooth = sum(np.roll(rough, (i, j), (1, 2)) for i in range(3) for j in range(3))[:, 2:, 2:].reshape(400, 49)
+    order = rng.permutation(49)
+    shuffled = smooth[:, order, None].astype(np.float32)
+    built, again = (module(Config("seriate"), comes, KNOWN) for _ in range(2))
+    built.see(shuffled)
+    assert (
+        not torch.equal(built.cells, again.cells)
+        and (built.cells.sum(1) == 1).all()
+        and (built.cells.sum(0) == 1).all()
+    )
+    laid = torch.einsum("bpc,pq->bq", torch.from_numpy(shuffled), built.cells).reshape(400, 7, 7).numpy()
+    assert np.corrcoef(laid[:, 1:].ravel(), laid[:, :-1].ravel())[0, 1] > 0.4
+    again.load_state_dict(built.state_dict())
+    assert torch.equal(built.cells, again.cells)
 
 
 def test_recurrent_cells_say_that_they_cannot_be_stacked():

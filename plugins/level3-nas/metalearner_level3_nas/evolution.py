@@ -21,9 +21,9 @@ from .steps import near
 
 # Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
 OPENING, OPENING_EACH, OPENING_CHEAP = 10, 2, 4
-# Of the seconds left, what is dear and what is cheap. Then come families that had no turn, dear or not: the so many
-# cheapest.
-DEAR, CHEAP, LEFT_FAMILIES = 0.15, 0.03, 3
+# Of all seconds, what is dear and what is cheap; a first rung takes so much of a full fit. Then come families that
+# had no turn, dear or not: the first so many, those that were never timed at last.
+DEAR, CHEAP, FIRST, LEFT_FAMILIES = 0.15, 0.03, 1 / 3, 3
 # A family whose best is this far behind gets no more than one config at a time.
 BEHIND = 0.05
 # Members of the portfolio that are looked at for one.
@@ -147,21 +147,23 @@ class Engine(Proposer):
             turns[proposal.family] = turns.get(proposal.family, 0) + 1
         known = [p for p in portfolio if self.history.key(p.config) not in begun]
         shares = [self._share(p, moment) for p in known]
-        for p, share in zip(known, shares):
-            turn = OPENING_CHEAP if share <= CHEAP else OPENING_EACH
-            if share <= DEAR and turns.get(p.family, 0) < turn and self._opened() < OPENING:
-                return _Draft(p.config, p.family, "portfolio", p.reason, p.expected_seconds)
-        left = [(share, p) for p, share in zip(known, shares) if p.family not in turns]
+        for anew in (True, False):  # a first turn for every family comes before any second one
+            for p, share in zip(known, shares):
+                turn = OPENING_CHEAP if share <= CHEAP else OPENING_EACH
+                ready = share <= DEAR and turns.get(p.family, 0) < turn and self._opened() < OPENING
+                if ready and (p.family not in turns) == anew:
+                    return _Draft(p.config, p.family, "portfolio", p.reason, p.expected_seconds)
+        left = [p for p in known if p.family not in turns]
         if not left or self._opened() >= OPENING + LEFT_FAMILIES:
             return None
-        _, first = min(left, key=lambda pair: pair[0])
+        first = min(left, key=lambda p: p.expected_seconds is None)
         return _Draft(first.config, first.family, "portfolio", first.reason, first.expected_seconds)
 
     def _share(self, proposal: Proposal, moment: Moment) -> float:
-        """Of the seconds left, what a proposal is expected to take; a network that was never timed is taken for dear."""
+        """Of all seconds, what a proposal's first rung is expected to take; a network that was never timed is taken for dear."""
         if proposal.expected_seconds is None:
             return 1.0 if proposal.config.production == "net" else DEAR
-        return proposal.expected_seconds / moment.seconds_left
+        return FIRST * proposal.expected_seconds * (1 - moment.spent) / moment.seconds_left
 
     def _opened(self) -> int:
         """Configs that the opening has taken from the portfolio."""

@@ -5,6 +5,7 @@ from metalearner.kinds import Production
 from .images import EfficientNetEncoder, MobileNetEncoder, ResNetEncoder
 from .mixers import MLPMixerEncoder
 from .orderless import DeepSetsEncoder, FTTransformerEncoder, MLPEncoder
+from .pictured import FoldedResNetEncoder
 from .sequences import InceptionTimeEncoder, RecurrentEncoder, ResNet1dEncoder, SequenceTransformerEncoder
 from .tabm import TabMEncoder
 
@@ -21,4 +22,5 @@ ENCODERS: list[Production] = [
     RecurrentEncoder(),
     SequenceTransformerEncoder(),
     MLPMixerEncoder(),
+    FoldedResNetEncoder(),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from metalearner.grammar.layout import width
 from metalearner.kinds import Choice, Int, Part, Production, Range
 from metalearner.records import Axis, View
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ACTIVATION = Choice(("relu", "silu", "hardswish", "none"))
 POSITION = Choice(("none", "learned", "sinusoidal"))
+# Columns of a table that may be laid out as a picture.
+PICTURED = (16, 1024)
 # Folded channels that a first layer still takes.
 FOLDED = 1 << 15
 
@@ -228,4 +231,73 @@ class Axes(Leading):
         return Projected(view, self.leads(view), self.gives(numbers, view, view), numbers["position"])
 
 
-TOKENISERS: list[Production] = [Flatten(), Columns(), Patches(), Steps(), Elements(), Axes()]
+class Pictured(Production):
+    """The columns of a table as a picture, and patches of that."""
+
+    symbol = "tokeniser"
+    tags = ("convolution",)
+
+    def space(self) -> Mapping[str, Range]:
+        """As those of patches."""
+        return PATCHES.space()
+
+    def row(self, numbers: Mapping[str, Any], view: View) -> int:
+        """Columns in a row of the picture."""
+        raise NotImplementedError
+
+    def accepts(self, view: View) -> bool:
+        """Tables of 16 to 1,024 numbers."""
+        return is_table(view) and PICTURED[0] <= view.axes[0].size <= PICTURED[1]
+
+    def picture(self, numbers: Mapping[str, Any], view: View) -> View:
+        """The view of the picture; codes stay beside it."""
+        across = self.row(numbers, view)
+        down = -(-view.axes[0].size // across)
+        return View((Axis("space", down), Axis("space", across)), view.channels, view.cardinalities)
+
+    def gives(self, numbers: Mapping[str, Any], view: View, inner: View) -> View:
+        """What patches make of the picture."""
+        picture = self.picture(numbers, view)
+        return PATCHES.gives(numbers, picture, picture)
+
+
+class Reshape(Pictured):
+    """Columns in their order, so many to a row: a table that was a picture, read line by line."""
+
+    name = "reshape"
+
+    def space(self) -> Mapping[str, Range]:
+        """`row` is how many columns make a row."""
+        return {"row": Int(3, 64, 8, log=True), **super().space()}
+
+    def row(self, numbers: Mapping[str, Any], view: View) -> int:
+        """As the numbers say, and at most half of the table."""
+        return min(int(numbers["row"]), view.axes[0].size // 2)
+
+    def build(self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[Part]]) -> nn.Module:
+        """(values, codes, mask) -> (B, axes..., width), None."""
+        from ..networks.pictured import Reshaped
+
+        picture = self.picture(numbers, view)
+        return Reshaped(picture, PATCHES.build(numbers, picture, parts))
+
+
+class Seriate(Pictured):
+    """Columns laid out so that those which resemble each other are neighbours: a picture whose columns were shuffled."""
+
+    name = "seriate"
+
+    def row(self, numbers: Mapping[str, Any], view: View) -> int:
+        """A picture about as wide as it is high."""
+        return width(view.axes[0].size)
+
+    def build(self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[Part]]) -> nn.Module:
+        """(values, codes, mask) -> (B, axes..., width), None."""
+        from ..networks.pictured import Seriated
+
+        picture = self.picture(numbers, view)
+        return Seriated(view, picture, PATCHES.build(numbers, picture, parts))
+
+
+PATCHES = Patches()
+TOKENISERS: list[Production] = [Flatten(), Columns(), PATCHES, Steps(), Elements(), Axes(), Reshape(), Seriate()]
