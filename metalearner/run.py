@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import runs, sources
+from . import machine, runs, sources
 from .data import Reading, Sealed, prepare, read
 from .data.prepare import Split
 from .dataset import Dataset
@@ -27,7 +27,7 @@ from .knowledge import Base
 from .monitor import reference
 from .plugins import Registry
 from .predictor import Predictor
-from .propose import Portfolio, propose
+from .propose import Here, Portfolio, propose
 from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
@@ -201,10 +201,10 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
         if request.cold
         else base.recall(description, task=setting.task, blind=dataset.card if request.blind else None)
     )
-    rows = dataset.rows * len(dataset.folds)
+    here = Here(dataset.rows * len(dataset.folds), request.budget.room, machine.speed())
     families = setting.families | setting.called_for(description)
-    prior = propose(setting.task, recall, families, setting.metric, setting.baseline, rows)
-    portfolio = Portfolio(recall, prior, families, rows, request.budget.room)
+    prior = propose(setting.task, recall, families, setting.metric, setting.baseline, here)
+    portfolio = Portfolio(recall, prior, families, here)
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
                reasons=prior.reasons, forecast=prior.forecast,
                loss=setting.output.choose_loss(dataset.state, setting.task.metric, dataset.target))  # fmt: skip
@@ -269,7 +269,7 @@ def deliver(
 def experience(trial: Trial, setting: Setting) -> Experience:
     """A trial as the knowledge base keeps it."""
     card, task = setting.dataset.card, setting.task
-    kept = {k: v for k, v in trial.facts.items() if k not in OF_THE_RUN}
+    kept = {k: v for k, v in trial.facts.items() if k not in OF_THE_RUN} | {"speed": round(machine.speed(), 1)}
     return Experience(
         dataset=card.id,
         data_hash=card.data_hash,

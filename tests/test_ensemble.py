@@ -93,7 +93,10 @@ def test_what_was_fitted_on_the_first_fold_joins_where_that_helps(tmp_path, regi
 
 @pytest.mark.parametrize(("rows", "helps"), [(2400, False), (1200, True)])
 def test_it_does_not_where_it_is_no_better_or_rows_are_few(tmp_path, registry, rows, helps):
-    given, rng = Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, rows), folds=3), np.random.default_rng(1)
+    given, rng = (
+        Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, rows), folds=3),
+        np.random.default_rng(1),
+    )
     whole = guess(rng, given.target, 1.2)
     given.add(whole)
     for _ in range(4):

@@ -164,3 +164,43 @@ def test_layouts_of_halves_agree_only_where_there_is_a_picture():
     assert found["agreement"] > 0.8 and found["recovered_gain"] is not None
     nothing = measured(Topology(), rng.normal(size=(700, 100, 1)), y, "columns")
     assert nothing["agreement"] < 0.5 and "recovered" not in nothing
+
+
+# -- what a description calls for --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_table_that_is_a_picture_is_searched_as_one(tmp_path, registry, shuffled):
+    import pandas as pd
+
+    from metalearner.data import read
+    from metalearner.events import Story
+    from metalearner.knowledge import Base
+    from metalearner.request import Request
+    from metalearner.run import foresee, formulate_and_prepare
+    from metalearner.sources import find
+    from metalearner.task import Wish
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 900)
+    x = fields(900, 12)
+    for row, label in zip(x, y):
+        down, right = rng.integers(0, 8, 2)
+        row[down : down + 4, right : right + 4] += (
+            2 * np.array([np.eye(4), np.fliplr(np.eye(4)), np.ones((4, 4)) / 4])[label]
+        )
+    flat = x.reshape(900, -1)
+    flat = flat[:, rng.permutation(144)] if shuffled else flat
+    file = tmp_path / "table.csv"
+    pd.DataFrame(flat, columns=[f"v{i}" for i in range(144)]).assign(label=[f"k{v}" for v in y]).to_csv(
+        file, index=False
+    )
+    source, story = find(str(file)), Story(tmp_path / "events.jsonl")
+    request = Request(str(file), Wish("which kind?", "label"), cold=True)
+    reading = read(source.source, registry.modalities)
+    setting, _ = formulate_and_prepare(request, source, reading, registry, tmp_path / "run", story)
+    assert "folded-resnet" not in setting.families
+    foresight = foresee(setting, Base.open(shipped=None), request, story)
+    (found, *_) = foresight.families["folded-resnet"].presets
+    numbers = found.parts["encoder"][0].numbers
+    assert numbers["recovered"] if shuffled else numbers["row"] == 12

@@ -12,7 +12,7 @@ import pytest
 from metalearner.errors import RunError
 from metalearner.kinds import Family, Moment
 from metalearner.outputs.metrics import Accuracy, Rmse
-from metalearner.propose import Portfolio, propose
+from metalearner.propose import Here, Portfolio, propose
 from metalearner.propose.agreement import kendall
 from metalearner.propose.forecast import quantiles
 from metalearner.propose.odds import FLOOR, odds
@@ -60,7 +60,8 @@ def trial(config: Config, number: int, outcome: str = "ok", seconds: float = 1.0
 
 
 def portfolio(recall: Recall, families: Mapping[str, Family] = FAMILIES, rows: int | None = 100) -> Portfolio:
-    return Portfolio(recall, propose(TASK, recall, families, Accuracy(), 0.5, rows), families, rows)
+    here = Here(rows)
+    return Portfolio(recall, propose(TASK, recall, families, Accuracy(), 0.5, here), families, here)
 
 
 def order(proposals: Sequence[Proposal]) -> list[str]:
@@ -106,7 +107,7 @@ def test_a_fit_cut_short_says_how_good_it_was_only_of_as_little_time(
         d: tuple(replace(e, facts={**e.facts, "stopped": "deadline"}) if e.family == "cnn" else e for e in es)
         for d, es in recall.experiences.items()
     }
-    past = pasts(replace(recall, experiences=cut), rows, room)[0]
+    past = pasts(replace(recall, experiences=cut), Here(rows, room))[0]
     assert ("cnn" in {past.family[c] for c in past.skill}) == telling
     assert past.seconds[CNN.id] == (10.0 if telling else room)
 
@@ -207,7 +208,7 @@ def test_doubt_widens_the_forecast() -> None:
 
 def test_forecast_seconds_follow_the_rows_and_cold_has_none() -> None:
     recall = remembered({"a": [(LINEAR, 0.9), (TREES, 0.5)]}, seconds={"linear": 2.0, "trees": 50.0})
-    assert propose(TASK, recall, FAMILIES, Accuracy(), 0.5, rows=300).forecast.seconds == pytest.approx(6.0)
+    assert propose(TASK, recall, FAMILIES, Accuracy(), 0.5, Here(300)).forecast.seconds == pytest.approx(6.0)
     cold = propose(TASK, Recall(), FAMILIES, Accuracy(), 0.5).forecast
     assert (cold.value, cold.low, cold.high, cold.seconds) == (None,) * 4 and "no past runs" in cold.reason
     assert propose(TASK, recall, FAMILIES, Accuracy(), math.nan).forecast.value is None
@@ -325,7 +326,7 @@ def test_the_speed_of_one_family_is_not_taken_for_that_of_another() -> None:
 
 def test_no_fit_is_expected_to_take_longer_than_it_may() -> None:
     recall = remembered(TWO, seconds={"mlp": 50.0})
-    bounded = Portfolio(recall, propose(TASK, recall, FAMILIES, Accuracy(), 0.5, 100), FAMILIES, 100, room=20.0)
+    bounded = Portfolio(recall, propose(TASK, recall, FAMILIES, Accuracy(), 0.5), FAMILIES, Here(100, room=20.0))
     assert max(p.expected_seconds or 0.0 for p in bounded.ask(9, [], Moment(99))) == 20.0
 
 

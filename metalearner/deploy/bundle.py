@@ -78,10 +78,16 @@ class Bundle:
     @property
     def portable(self) -> str:
         """How many models are ONNX and how close to the trained ones; empty when none is."""
-        proven, models = self.manifest["onnx"]["proven"], sum(self.manifest["members"].values())
+        proven, models = self.manifest["onnx"]["proven"], sum(_models(self.manifest).values())
         if not proven:
             return ""
         return f"{len(proven)} of {models} models as ONNX, equal within {max(proven.values()):.1g}"
+
+
+def _models(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How many models each member has, one a fold; in older bundles all had one for every fold."""
+    found = manifest["members"]
+    return dict(found) if isinstance(found, Mapping) else dict.fromkeys(found, int(manifest["folds"]))
 
 
 def _predictor(folder: Path, manifest: Mapping[str, Any], registry: Registry) -> Predictor:
@@ -89,7 +95,7 @@ def _predictor(folder: Path, manifest: Mapping[str, Any], registry: Registry) ->
     output = _json(folder, "output.json")
     aim = Aim(registry.outputs[output["name"]], output["state"], registry.metrics[task.metric], registry)
     members = []
-    for trial, many in manifest["members"].items():
+    for trial, many in _models(manifest).items():
         about = _json(folder, f"members/{trial}/config.json")
         config = Config.from_json(about["config"])
         models = [_model(folder, f"members/{trial}/{i}", about["learner"], manifest, aim) for i in range(many)]

@@ -16,12 +16,17 @@ from ..errors import RecordError
 from ..home import home as user_home
 from ..records import DatasetCard, Description, Experience, Neighbour, Recall, Task
 from . import places, text
+from .embedder import Embedder, helps, train
 from .groups import group
 from .retrieve import Index, weigh
 from .store import FULL, Store
 from .trust import check_card, check_description, check_experience
 
 SHIPPED = places.shipped()
+# The trained Embedder, in the user's folder and in the one that ships.
+EMBEDDER = "embedder.npz"
+# Of the weight of all neighbours, what made data sets may have.
+MADE = 0.5
 # The data set that is asked about, among those of the base.
 ASKED = "asked"
 
@@ -36,6 +41,8 @@ class Base:
         self._cards: dict[str, DatasetCard] | None = None
         self._groups: dict[str, str] | None = None
         self._indexes: dict[tuple[str | None, str | None], Index] = {}
+        self._embedder: Embedder | None = None
+        self._looked = False  # for an embedder
 
     @classmethod
     def open(cls, home: Path | None = None, shipped: Path | None = SHIPPED) -> Base:
@@ -119,9 +126,41 @@ class Base:
         """Read all text anew and build what is derived from it; returns counts."""
         self.store.sync(self._files(), anew=True)
         self._forget_derived()
+        self._train()
         index = self._index(None, frozenset())
         counts = {t: self._count(t) for t in ("datasets", "descriptions", "experiences")}
         return counts | {"groups": len(set(self.groups().values())), "indexed": len(index.ids)}
+
+    def _train(self) -> None:
+        """Learn an embedder from the records; it is kept where data sets of other groups show that it helps."""
+        if self.store.folder is None:
+            return
+        descriptions, groups = self.store.descriptions(), self.groups()
+        skills = {i: _skills(es) for i, es in self.store.experiences(list(descriptions)).items()}
+        file = self.store.folder / EMBEDDER
+        if helps(descriptions, skills, groups):
+            found = train(descriptions, skills, groups)
+            assert found is not None  # it helped
+            found.save(file)
+        else:
+            file.unlink(missing_ok=True)
+        self._looked = False
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """The user's own, else the one that ships; None where there is none that can be read."""
+        if not self._looked:
+            self._looked, self._embedder = True, None
+            for folder in (self.store.folder, self.shipped):
+                if folder is not None and (folder / EMBEDDER).exists():
+                    try:
+                        self._embedder = Embedder.load(folder / EMBEDDER)
+                        break
+                    except (OSError, ValueError, KeyError) as problem:
+                        warnings.warn(
+                            f"knowledge base: {EMBEDDER} cannot be read ({problem})", RuntimeWarning, stacklevel=3
+                        )
+        return self._embedder
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -164,6 +203,7 @@ class Base:
             return Recall()
         doubt = index.doubt(found[0][1])
         weights = weigh(found, self.groups(), doubt)
+        weights = bounded(weights, [self.cards()[i].synthetic for i, _ in found])
         tried = self.store.experiences([i for i, _ in found])
         experiences = {i: self._comparable(tried[i], task) for i, _ in found}
         neighbours = []
@@ -252,7 +292,10 @@ class Base:
         taught = {row["dataset"] for row in self.store.query(sql, [FULL, output, output])}
         taught &= self.cards().keys() - forgotten
         described = {i: d for i, d in self.store.descriptions(version).items() if i in taught}
-        index = Index(described, self.groups())
+        # One that was trained with the forgotten data sets would remember them.
+        embedder = None if forgotten else self.embedder
+        fits = embedder is not None and all(set(d.numbers) == set(embedder.space.names) for d in described.values())
+        index = Index(described, self.groups(), embedder if fits else None)
         if not forgotten:
             self._indexes[version, output] = index
         return index
@@ -288,6 +331,28 @@ def best(experiences: Iterable[Experience]) -> tuple[str, float | None]:
         return "", None
     family, config = min(skills, key=lambda key: (-float(np.mean(skills[key])), key))
     return family, float(np.mean(skills[family, config]))
+
+
+def bounded(weights: Sequence[float], made: Sequence[bool]) -> list[float]:
+    """The weights, those of made data sets no more than MADE of all where there are real ones beside them.
+
+    >>> bounded([0.6, 0.2, 0.1], [True, False, False])
+    [0.45, 0.3, 0.15]
+    """
+    total, theirs = sum(weights), sum(w for w, m in zip(weights, made) if m)
+    if theirs <= MADE * total or theirs == total:
+        return list(weights)
+    down, up = MADE * total / theirs, (1 - MADE) * total / (total - theirs)
+    return [round(w * (down if m else up), 12) for w, m in zip(weights, made)]
+
+
+def _skills(experiences: Iterable[Experience]) -> dict[str, float]:
+    """Mean skill of every config over its full fits."""
+    found: dict[str, list[float]] = {}
+    for e in experiences:
+        if _counts(e) and e.skill is not None:
+            found.setdefault(e.config.id, []).append(e.skill)
+    return {config: float(np.mean(values)) for config, values in found.items()}
 
 
 def _counts(e: Experience) -> bool:

@@ -29,6 +29,8 @@ STEPS, RATE, DECAY = 1500, 3e-3, 3e-2
 HIDE = 0.3
 # Pairs of one group all but repeat each other.
 SIBLINGS = 0.2
+# How an embedder is tested: parts that groups are left out in, neighbours that count, and data sets it takes to tell.
+FOLDS, NEAR, FEWEST = 5, 15, 20
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,49 @@ def train(
         optimiser.step()
         schedule.step()
     return Embedder(space, {k: v.detach().numpy() for k, v in weights.items()})
+
+
+def helps(
+    descriptions: Mapping[str, Description], skills: Mapping[str, Mapping[str, float]], groups: Mapping[str, str]
+) -> bool:
+    """Whether neighbours by an embedder rank configs more alike than neighbours by the plain space do.
+
+    Groups are left out in FOLDS parts; of each data set left out the weighted neighbours among the others count.
+    """
+    ids = sorted(i for i in descriptions if len(skills.get(i, ())) >= COMMON)
+    target, weight = alignment(ids, skills, groups)
+    names = sorted({groups[i] for i in ids})
+    part = {g: n % FOLDS for n, g in enumerate(np.random.default_rng(0).permutation(names))}
+    gains: list[float] = []
+    for fold in range(FOLDS):
+        held = [n for n, i in enumerate(ids) if part[groups[i]] == fold]
+        kept = [n for n, i in enumerate(ids) if part[groups[i]] != fold]
+        known = {ids[n]: descriptions[ids[n]] for n in kept}
+        embedder = train(known, skills, groups)
+        if embedder is None:
+            continue
+        plain = embedder.space.points
+        for n in held:
+            near = [
+                _agreement(
+                    points([descriptions[ids[n]]]), points(list(known.values())), target[n, kept], weight[n, kept]
+                )
+                for points in (plain, embedder.embed)
+            ]
+            if None not in near:
+                gains.append(near[1] - near[0])  # type: ignore[operator]
+    return len(gains) >= FEWEST and float(np.mean(gains)) > 0
+
+
+def _agreement(one: np.ndarray, others: np.ndarray, target: np.ndarray, weight: np.ndarray) -> float | None:
+    """Rank correlation with the nearest NEAR of the data sets that can be compared, weighed as a recall weighs them."""
+    known = np.flatnonzero(weight > 0)
+    if not len(known):
+        return None
+    distance = np.sqrt(((others[known] - one) ** 2).sum(axis=1))
+    nearest = np.argsort(distance)[:NEAR]
+    kernel = np.exp(-((distance[nearest] / max(float(np.median(distance[nearest])), 1e-9)) ** 2))
+    return float(kernel @ target[known[nearest]] / kernel.sum())
 
 
 def alignment(

@@ -2,5 +2,6 @@
 
 from .meta import propose
 from .portfolio import Portfolio
+from .regret import Here
 
-__all__ = ["Portfolio", "propose"]
+__all__ = ["Here", "Portfolio", "propose"]

@@ -11,16 +11,14 @@ from scipy.special import ndtr
 from ..kinds import Metric
 from ..records import Forecast
 from .odds import neighbours, percent
-from .regret import Past, seconds_for, weighted_quantile
+from .regret import Here, Past, seconds_for, weighted_quantile
 
 LEVEL = 0.8
 # A neighbour's best skill is known no better than this.
 SHARPEST = 0.02
 
 
-def forecast(
-    past: Sequence[Past], nothing_like_it: float, metric: Metric, baseline: float, rows: int | None = None
-) -> Forecast:
+def forecast(past: Sequence[Past], nothing_like_it: float, metric: Metric, baseline: float, here: Here) -> Forecast:
     """Median and 80 % interval of the best score, median seconds of the best config.
 
     The neighbours' best skills, each blurred, mixed with any skill from 0 to 1 for the share of "nothing like
@@ -34,7 +32,7 @@ def forecast(
     weight = np.array([max(p.neighbour.weight, 1e-12) for p in past])
     low, middle, high = quantiles(skill, weight, nothing_like_it)
     value, *ends = (baseline + s * (metric.perfect - baseline) for s in (middle, low, high))
-    seconds = weighted_quantile([seconds_for(rows, p, p.best or "") for p in past], weight, 0.5)
+    seconds = weighted_quantile([seconds_for(here, p, p.best or "") for p in past], weight, 0.5)
     order = sorted(range(len(past)), key=lambda i: -weight[i])
     shown = ", ".join(f"{past[i].neighbour.name} {skill[i]:.2f}" for i in order[:3])
     reason = f"best skill on {neighbours(len(past))} ({shown}), {percent(nothing_like_it)} for data like none of them"

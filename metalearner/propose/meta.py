@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..errors import RunError
 from ..kinds import Family, Metric, Prior
 from ..records import Recall, Task
 from .forecast import forecast
 from .odds import odds
-from .regret import pasts
+from .regret import Here, pasts
 
 
 def propose(
-    task: Task, recall: Recall, families: Mapping[str, Family], metric: Metric, baseline: float, rows: int | None = None
+    task: Task,
+    recall: Recall,
+    families: Mapping[str, Family],
+    metric: Metric,
+    baseline: float,
+    here: Here | None = None,
 ) -> Prior:
     """Odds by family with their reasons, and a forecast in the task's metric.
 
-    `families` are those that accept the data; `baseline` is the naive score; `rows` (times folds) scales past seconds. Skills
-    are forecast from neighbours with the same kind of output alone. Raises RunError when no family is left.
+    `families` are those that accept the data; `baseline` is the naive score; `here` tells past seconds for the data at
+    hand. Skills are forecast from neighbours with the same kind of output alone. Raises RunError when no family is left.
     """
     if not families:
         raise RunError(
@@ -26,14 +32,15 @@ def propose(
             "A family accepts views by their axes.",
             "metalearner plugin list",
         )
-    past = pasts(recall)
+    here = here or Here()
+    past = pasts(recall, replace(here, room=None))  # what was cut short was still reached
     found = odds(past, recall.nothing_like_it, tuple(families))
     outputs = {d: {e.task.get("output") for e in es} for d, es in recall.experiences.items()}
     alike = [p for p in past if task.output in outputs.get(p.neighbour.dataset, ())]
     return Prior(
         neighbours=recall.neighbours,
         nothing_like_it=recall.nothing_like_it,
-        forecast=forecast(alike, recall.nothing_like_it, metric, baseline, rows),
+        forecast=forecast(alike, recall.nothing_like_it, metric, baseline, here),
         odds={name: o.value for name, o in found.items()},
         reasons={name: o.reason for name, o in found.items()},
     )

@@ -17,7 +17,7 @@ from ..kinds import Family, Moment, Prior, Proposer
 from ..records import Config, Proposal, Recall, Trial
 from .agreement import trust
 from .odds import neighbours
-from .regret import Past, pasts, seconds_for, weighted_quantile
+from .regret import Here, Past, pasts, seconds_for, weighted_quantile
 
 # What is expected of a config of a family nobody has tried, and of one that the description calls for.
 UNTRIED, CALLED_FOR = 0.5, 0.1
@@ -55,22 +55,27 @@ class Portfolio(Proposer):
     name = "portfolio"
 
     def __init__(
-        self, recall: Recall, prior: Prior, families: Mapping[str, Family], rows: int | None = None,
-        room: float | None = None, listens: bool = True,
-    ) -> None:  # fmt: skip
-        """`families` are those that accept the data; `rows` (times folds) scales past seconds; one fit may take `room` seconds.
+        self,
+        recall: Recall,
+        prior: Prior,
+        families: Mapping[str, Family],
+        here: Here | None = None,
+        listens: bool = True,
+    ) -> None:
+        """`families` are those that accept the data; `here` tells past seconds for the data and the machine at hand.
 
         One that does not listen weighs neighbours by nearness alone, whatever the run finds out: M0.
         """
+        here = here or Here()
         self.odds, self.listens = dict(prior.odds), listens
-        self.room = room if room is not None else math.inf
-        self.past = pasts(recall, rows, room)
+        self.room = here.room if here.room is not None else math.inf
+        self.past = pasts(recall, here)
         self.families = dict(families)
         self.rank = {name: i for i, name in enumerate(families)}  # where nothing else decides
         near = np.array([p.neighbour.weight for p in self.past])
         doubt = recall.nothing_like_it if self.past else 1.0
         self.weights = np.concatenate([near, np.full(len(self.families), doubt / max(1, len(self.families)))])  # (t,)
-        self.candidates = sorted(_candidates(self.past, self.families, rows), key=self._plain)
+        self.candidates = sorted(_candidates(self.past, self.families, here), key=self._plain)
         self.place = {c.key: i for i, c in enumerate(self.candidates)}
         self.regrets = self._regrets()  # (candidates, t)
         timed = [c.seconds for c in self.candidates if c.seconds is not None]
@@ -182,18 +187,18 @@ def _bounded(ratios: Sequence[float]) -> float:
     return float(np.clip(np.median(ratios), 0.1, 10.0))
 
 
-def _candidates(past: Sequence[Past], families: Mapping[str, Family], rows: int | None) -> Iterable[Candidate]:
+def _candidates(past: Sequence[Past], families: Mapping[str, Family], here: Here) -> Iterable[Candidate]:
     """Every config the neighbours know and every preset, of accepted families, once."""
     presets = {c.id: (i, name) for name, family in families.items() for i, c in enumerate(family.presets)}
     configs = {c.id: (c, name) for name, family in families.items() for c in family.presets}
     for p in past:
         configs |= {i: (p.configs[i], f) for i, f in p.family.items() if f in families and i not in configs}
     timed = {name: [(p, i) for p in past for i in p.seconds if p.family[i] == name] for name in families}
-    usual = {name: _seconds(pairs, rows) for name, pairs in timed.items()}
+    usual = {name: _seconds(pairs, here) for name, pairs in timed.items()}
     for key, (config, family) in configs.items():
         ran = [p for p in past if key in p.regret]
         weights = [max(p.neighbour.weight, 1e-12) for p in ran]
-        own = _seconds([(p, key) for p in ran if key in p.seconds], rows)
+        own = _seconds([(p, key) for p in ran if key in p.seconds], here)
         yield Candidate(
             key=key,
             config=config,
@@ -206,12 +211,12 @@ def _candidates(past: Sequence[Past], families: Mapping[str, Family], rows: int 
         )
 
 
-def _seconds(timed: Sequence[tuple[Past, str]], rows: int | None) -> float | None:
-    """Weighted median of what configs took on neighbours, scaled to these rows."""
+def _seconds(timed: Sequence[tuple[Past, str]], here: Here) -> float | None:
+    """Weighted median of what configs took on neighbours, scaled to what is here."""
     if not timed:
         return None
     weights = [max(p.neighbour.weight, 1e-12) for p, _ in timed]
-    return weighted_quantile([seconds_for(rows, p, i) for p, i in timed], weights, 0.5)
+    return weighted_quantile([seconds_for(here, p, i) for p, i in timed], weights, 0.5)
 
 
 def _hopeless(seen: Iterable[Trial]) -> set[str]:

@@ -24,6 +24,15 @@ MORE = 1.5
 
 
 @dataclass(frozen=True)
+class Here:
+    """The data and the machine at hand; what is None is not known, and past seconds are taken as they are."""
+
+    rows: int | None = None  # training rows times folds
+    room: float | None = None  # seconds that one fit may take
+    speed: float | None = None  # of a core, as the facts of past fits have it
+
+
+@dataclass(frozen=True)
 class Past:
     """How configs did on one neighbour, by Config.id."""
 
@@ -58,23 +67,23 @@ class Past:
         return CEILING if any(self.family[c] == family for c in self.regret) else None
 
 
-def pasts(recall: Recall, rows: int | None = None, room: float | None = None) -> list[Past]:
+def pasts(recall: Recall, here: Here | None = None) -> list[Past]:
     """One for each neighbour on which something went well, nearest first.
 
-    `room` is the seconds that one fit may take on the `rows` at hand, all folds together. A past fit that was cut short says how good it
-    was only where there is about as little time again; with more it would use that up.
+    A past fit that was cut short says how good it was only where there is about as little time again; with more it would
+    use that up.
     """
-    found = [_past(n, recall.experiences.get(n.dataset, ()), rows, room) for n in recall.neighbours]
+    found = [_past(n, recall.experiences.get(n.dataset, ()), here or Here()) for n in recall.neighbours]
     return [p for p in found if p.skill]
 
 
-def _past(neighbour: Neighbour, experiences: Iterable[Experience], rows: int | None, room: float | None) -> Past:
+def _past(neighbour: Neighbour, experiences: Iterable[Experience], here: Here) -> Past:
     full = [(e.config.id, e) for e in experiences if e.rung >= FULL]
     good: dict[str, list[Experience]] = {}
     for c, e in full:
         if e.outcome == "ok" and e.skill is not None:
             good.setdefault(c, []).append(e)
-    telling = {c: [e for e in es if not _too_short(e, rows, room)] for c, es in good.items()}
+    telling = {c: [e for e in es if not _too_short(e, here)] for c, es in good.items()}
     skill = {c: float(np.mean([e.skill for e in es])) for c, es in telling.items() if es}
     regret = {c: CEILING for c, e in full if e.outcome in FAILED}
     if skill:
@@ -88,27 +97,36 @@ def _past(neighbour: Neighbour, experiences: Iterable[Experience], rows: int | N
         family={c: e.family for c, e in full},
         skill=skill,
         regret=regret,
-        seconds={c: float(np.median([_seconds(e, rows, room) for e in es])) for c, es in good.items()},
+        seconds={c: float(np.median([_seconds(e, here) for e in es])) for c, es in good.items()},
         rows=float(np.median(known)) if known else None,
-        short=frozenset(e.family for _, e in full if _too_short(e, rows, room)),
+        short=frozenset(e.family for _, e in full if _too_short(e, here)),
     )
 
 
-def _too_short(e: Experience, rows: int | None, room: float | None) -> bool:
+def _too_short(e: Experience, here: Here) -> bool:
     """Whether a past fit was cut off so early that it says nothing of one with so much room on so many rows."""
-    if room is None or e.facts.get("stopped") != "deadline":
+    if here.room is None or e.facts.get("stopped") != "deadline":
         return False
-    return MORE * e.seconds * _scale(e, rows) < room
+    return MORE * e.seconds * _slower(e, here) * _larger(e, here) < here.room
 
 
-def _seconds(e: Experience, rows: int | None, room: float | None) -> float:
-    """What a past fit took there; one that was cut too short would take all the room there is here."""
-    return room / _scale(e, rows) if room is not None and _too_short(e, rows, room) else e.seconds
+def _seconds(e: Experience, here: Here) -> float:
+    """What a past fit would take of its data on this machine; one that was cut too short would take all the room there is."""
+    if here.room is not None and _too_short(e, here):
+        return here.room / _larger(e, here)
+    return e.seconds * _slower(e, here)
 
 
-def _scale(e: Experience, rows: int | None) -> float:
-    then = fitted_rows(e)
-    return rows / then if rows and then else 1.0
+def _slower(e: Experience, here: Here) -> float:
+    """How many times longer the same work takes here."""
+    speed = e.facts.get("speed")
+    return float(speed) / here.speed if speed and here.speed else 1.0
+
+
+def _larger(e: Experience, here: Here) -> float:
+    """How many times more rows there are here."""
+    rows = fitted_rows(e)
+    return here.rows / rows if rows and here.rows else 1.0
 
 
 def fitted_rows(e: Experience) -> float | None:
@@ -117,9 +135,9 @@ def fitted_rows(e: Experience) -> float | None:
     return float(rows) * float(e.facts.get("folds", 1)) if rows else None
 
 
-def seconds_for(rows: int | None, past: Past, config: str) -> float:
-    """What a config that ran on a neighbour would take on so many rows, all folds together: linear in them."""
-    scale = rows / past.rows if rows and past.rows else 1.0
+def seconds_for(here: Here, past: Past, config: str) -> float:
+    """What a config that ran on a neighbour would take here: linear in rows."""
+    scale = here.rows / past.rows if here.rows and past.rows else 1.0
     return past.seconds[config] * scale
 
 

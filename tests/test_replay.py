@@ -1,0 +1,109 @@
+"""What the base is worth, on bases made up so that the answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metalearner import grammar, replay
+from metalearner.knowledge import Base
+from metalearner.knowledge.embedder import COMMON, Embedder, alignment, train
+from metalearner.records import DatasetCard, Description, Experience
+from metalearner.text import replay_lines
+
+FAMILIES = ("linear", "trees", "mlp", "kernel-ridge")
+
+
+def card(name):
+    return DatasetCard(name, name, "tabular", 400, f"hash-of-{name}")
+
+
+def description(kind, seed):
+    """Data sets of one kind look much alike."""
+    rng = np.random.default_rng(seed)
+    numbers = {f"probe.{i}": float(3 * kind + rng.normal(0, 0.3)) if i < 6 else float(rng.normal()) for i in range(20)}
+    return Description("1", {"classes": 2.0} | numbers, (), 0.5)
+
+
+def skills(kind, configs):
+    """Of one kind the first configs are good, of the other the last."""
+    worth = np.linspace(0.9, 0.3, len(configs))
+    return worth if kind == 0 else worth[::-1]
+
+
+def experience(of, config, family, skill):
+    return Experience(
+        dataset=of.id, data_hash=of.data_hash, task={"output": "classification", "metric": "accuracy"}, config=config,
+        family=family, seed=0, rung=1.0, outcome="ok", metric="accuracy", score=float(skill), baseline=0.0, skill=float(skill),
+        seconds=1.0, facts={"folds": 1},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def base(tmp_path, registry):
+    """Ten data sets of two kinds, no two of one group."""
+    found = Base.open(tmp_path / "home", shipped=None)
+    configs = [
+        (grammar.complete(p, registry.productions), name) for name in FAMILIES for p in registry.families[name].presets
+    ]
+    for i in range(10):
+        one = card(f"set {i}")
+        worth = skills(i % 2, configs)
+        tried = [experience(one, c, f, s) for (c, f), s in zip(configs, worth)]
+        assert found.add(one, description(i % 2, i), tried) == []
+    return found
+
+
+def test_every_arm_reaches_the_best_and_those_that_know_reach_it_sooner(base, registry):
+    rows = replay.replay(base, registry)
+    assert {r["dataset"] for r in rows} == {f"set {i}" for i in range(10)}
+    for row in rows:
+        reached = [row["regret"][str(k)] for k in replay.AT]
+        assert reached == sorted(reached, reverse=True) and reached[-1] == pytest.approx(0.0)
+    regret = {arm: np.mean(list(replay.by_group(rows, arm, 1).values())) for arm in replay.ARMS}
+    assert regret["nearest data set"] < 0.2 < regret["random"]
+    after = {arm: np.mean(list(replay.by_group(rows, arm, 5).values())) for arm in replay.ARMS}
+    assert after["task samples (M1)"] <= after["portfolio (M0)"] + 0.05 and after["task samples (M1)"] < after["random"]
+    mean, low, high = replay.difference(rows, "nearest data set", "random", 1)
+    assert low <= mean <= high < 0
+    assert any("groups" in line for line in replay_lines(rows))
+
+
+def test_an_empty_base_says_so(tmp_path, registry):
+    assert replay.replay(Base.open(tmp_path / "home", shipped=None), registry) == []
+    assert "No data set" in replay_lines([])[0]
+
+
+def test_the_embedder_brings_together_what_the_same_configs_do_well_on(tmp_path):
+    names = [f"d{i}" for i in range(16)]
+    descriptions = {n: description(i % 2, i) for i, n in enumerate(names)}
+    configs = [f"c{j}" for j in range(COMMON + 4)]
+    table = {n: dict(zip(configs, skills(i % 2, configs))) for i, n in enumerate(names)}
+    kept = names[:12]
+    embedder = train({n: descriptions[n] for n in kept}, {n: table[n] for n in kept}, {n: n for n in kept})
+    assert embedder is not None
+    points = embedder.embed([descriptions[n] for n in names])
+    close = points @ points.T
+    assert np.allclose(np.diag(close), 1, atol=1e-4)
+    for i in range(12, 16):  # never seen
+        same = [close[i, j] for j in range(12) if j % 2 == i % 2]
+        other = [close[i, j] for j in range(12) if j % 2 != i % 2]
+        assert min(same) > max(other)
+    embedder.save(tmp_path / "embedder.npz")
+    again = Embedder.load(tmp_path / "embedder.npz").embed([descriptions["d3"]])
+    assert np.allclose(again, points[3:4], atol=1e-5)
+
+
+def test_alignment_is_spearmans_over_what_both_tried():
+    configs = [f"c{j}" for j in range(COMMON + 2)]
+    rising = {c: float(j) for j, c in enumerate(configs)}
+    falling = {c: -(float(j) ** 3) for j, c in enumerate(configs)}
+    few = {c: 1.0 * j for j, c in enumerate(configs[: COMMON - 1])}
+    table = {"a": rising, "b": falling, "c": few, "d": dict(rising)}
+    target, weight = alignment(["a", "b", "c", "d"], table, {n: n for n in table})
+    assert target[0, 1] == pytest.approx(-1) and target[0, 3] == pytest.approx(1)
+    assert weight[0, 2] == 0 and weight[0, 1] > 0
+
+
+def test_with_nothing_in_common_there_is_no_embedder():
+    assert train({"a": description(0, 0)}, {"a": {"c": 1.0}}, {"a": "a"}) is None
