@@ -215,6 +215,15 @@ def build() -> None:
 
 
 @kb.command()
+def pack() -> None:
+    """Compress the records that ship, with what `kb grow --shipped` added: the form in which they are committed."""
+    from .knowledge import Base
+
+    for file in Base.open().pack():
+        typer.echo(f"{file.name:<24} {file.stat().st_size / 1e6:.2f} MB")
+
+
+@kb.command()
 def grow(
     hours: Annotated[float, typer.Option(help="Stop after this long.")] = 1.0,
     only: Annotated[str, typer.Option(help="Data sets to grow, separated by commas; all of datasets/ otherwise.")] = "",

@@ -29,12 +29,17 @@ from .worker import Begin
 
 # What is learnt from at most, and about how many held-out rows tell configs apart: no more folds than that takes.
 ROWS, TELLING = 3000, 300
-# Beside the presets of every family: so many configs that search finds, and second seeds of the best so many.
+# Beside the presets of every family: so many configs that search finds, and second seeds of the best so many; of data that
+# were made fewer.
 ADAPTIVE, TWICE = 16, 8
+MADE_ADAPTIVE, MADE_TWICE = 4, 0
 # Of each four that search finds: two where it sees most to gain, one by chance, one that nobody has named.
 BY_CHANCE, UNNAMED, ROUND = 1, 3, 4
-# Seconds that a trial may take: some for all, and some for each number among the rows it learns from.
+# Seconds that a trial may take: some for all, and some for each number among the rows it learns from. Networks along ordered
+# axes do more with each number, and more often.
 LEAST, EACH = 2.0, 3e-6
+LEAST_ORDERED, EACH_ORDERED, MOST = 5.0, 6e-6, 20.0
+ORDERED = ("time", "space", "tokens")
 SEED, SECOND = 0, 1
 # Seconds for a first fit that pays for imports, and the number of its trial, far from any that counts.
 WARM_UP, UNCOUNTED = 20.0, 90_000
@@ -97,7 +102,7 @@ class Finished:
 
     def __init__(self, file: Path, registry: Registry) -> None:
         presets = sorted(c.id for f in registry.families.values() for c in f.presets)
-        self.file, self.suffix = file, f" {digest([presets, ADAPTIVE, TWICE])[:12]}"
+        self.file, self.suffix = file, f" {digest([presets, ADAPTIVE, TWICE, MADE_ADAPTIVE, MADE_TWICE])[:12]}"
         self.names = set(file.read_text().splitlines()) if file.exists() else set()
 
     def __contains__(self, name: str) -> bool:
@@ -123,6 +128,8 @@ class Course:
     def __post_init__(self) -> None:
         self.presets = [(c, f.name) for f in self.families.values() for c in f.presets]
         self.known = {(t.config.id, t.seed) for t in self.trials}
+        made = self.setting.dataset.card.synthetic
+        self.adaptive, self.twice = (MADE_ADAPTIVE, MADE_TWICE) if made else (ADAPTIVE, TWICE)
         self.searchers = {
             name: searcher.begin(_cold(self.setting, self.families))
             for name, searcher in self.setting.registry.searchers.items()
@@ -152,7 +159,7 @@ class Course:
         """Presets that are not done yet are waited for: search begins with all of them."""
         named = {c.id for c, _ in self.presets}
         begun = {config for config, seed in [*self.known, *self.open] if seed == SEED and config not in named}
-        if len(begun) >= ADAPTIVE or not self.searchers:
+        if len(begun) >= self.adaptive or not self.searchers:
             return None
         if any(config in named for config, _ in self.open):
             return None
@@ -177,7 +184,7 @@ class Course:
         best = sorted(
             (t for t in self.trials if t.seed == SEED and t.skill is not None), key=lambda t: -(t.skill or 0.0)
         )
-        again = (t for t in best[:TWICE] if self._new(t.config, SECOND))
+        again = (t for t in best[: self.twice] if self._new(t.config, SECOND))
         return next(((t.proposal, SECOND) for t in again), None)
 
 
@@ -307,8 +314,10 @@ def prepared(name: str, registry: Registry, folder: Path) -> Setting:
 
 def seconds(setting: Setting) -> float:
     """What a trial may take on these data."""
+    ordered = any(kind in ORDERED for view in setting.views.values() for kind in view.kinds)
+    least, each = (LEAST_ORDERED, EACH_ORDERED) if ordered else (LEAST, EACH)
     numbers = sum(int(np.prod(v.shape)) + len(v.cardinalities) for v in setting.views.values())
-    return LEAST + EACH * numbers * sum(len(train) for train, _ in setting.dataset.folds)
+    return min(MOST, least + each * numbers * sum(len(train) for train, _ in setting.dataset.folds))
 
 
 def _cold(setting: Setting, families: Mapping[str, Family]) -> Scope:

@@ -68,6 +68,22 @@ def base(tmp_path: Path) -> Base:
 # -- text --------------------------------------------------------------------------------------------
 
 
+def test_packed_lines_are_the_same_lines_and_equal_records_equal_files(tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped"
+    first = [Line.of(card("a")), Line.of(experience(card("a"), "trees", 0.7)), Line.of(description(0), card("a").id)]
+    append(shipped / "records" / "tabular.jsonl", first)
+    base = Base.open(tmp_path / "home", shipped=shipped)
+    before = base.stats()["records"]
+    (packed,) = base.pack()
+    assert packed.name == "tabular.jsonl.gz" and not (shipped / "records" / "tabular.jsonl").exists()
+    assert base.stats()["records"] == before == 1 and {v.id for v in read(packed).lines} == {v.id for v in first}
+    content = packed.read_bytes()
+    append(shipped / "records" / "tabular.jsonl", first[::-1])
+    assert base.pack() == [packed] and packed.read_bytes() == content
+    append(shipped / "records" / "tabular.jsonl", [Line.of(experience(card("a"), "linear", 0.6))])
+    assert Base.open(tmp_path / "other", shipped=shipped).stats()["records"] == 2
+
+
 def test_lines_come_back_and_are_addressed_by_content(tmp_path: Path) -> None:
     file = tmp_path / "records.jsonl"
     lines = [Line.of(card("a")), Line.of(description(0), card("a").id), Line.of(experience(card("a")))]

@@ -17,11 +17,12 @@ from .fingerprint import data_hash, row_hashes
 from .read import Reading
 from .sealed import Sealed
 
-# Elements (rows x numbers a row) up to which five, then three folds are affordable; beyond, one held-out part.
-FIVE_FOLDS, THREE_FOLDS = 1e5, 1e6
+# Elements (rows x numbers a row) and rows up to which there are five folds; beyond, one held-out part. Not every config is
+# fitted on all folds, and fewer of them would keep more rows from every fit.
+FIVE_FOLDS, FEW_ROWS = 1e6, 5000
 # Rows below which there are ten: what a fold holds out is missed by what is learnt.
 TEN_FOLDS = 150
-HELD_OUT = 0.2
+HELD_OUT, HELD_OUT_OF_MANY = 0.2, 0.1
 # With this many training rows, a tenth (at most this many) is kept apart for conformal scores.
 APART_FROM, APART_SHARE, APART_MOST = 1000, 0.1, 1000
 
@@ -178,11 +179,12 @@ def _folds(
         parts = deal(strata, groups, [1 - share, share], rng)
         inside, apart = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     elements = _elements(fields)
-    count = 5 if elements <= FIVE_FOLDS or n < 300 else 3 if elements <= THREE_FOLDS else 1
+    count = 5 if (elements <= FIVE_FOLDS and n < FEW_ROWS) or n < 300 else 1
     count = 10 if n < TEN_FOLDS else count
     count = min(count, max(2, len(np.unique(groups[inside]))))
     if count == 1:
-        parts = deal(strata[inside], groups[inside], [1 - HELD_OUT, HELD_OUT], rng)
+        held = HELD_OUT if n < FEW_ROWS else HELD_OUT_OF_MANY
+        parts = deal(strata[inside], groups[inside], [1 - held, held], rng)
         return ((inside[parts == 0], inside[parts == 1]),), apart
     parts = deal(strata[inside], groups[inside], [1.0] * count, rng)
     return tuple((inside[parts != k], inside[parts == k]) for k in range(count)), apart

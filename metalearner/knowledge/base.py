@@ -122,6 +122,20 @@ class Base:
                 refused.append(f"{file.name}: {line.kind} {line.id[:12]}: {problem}")
         return refused + self._write(lines, None)
 
+    def pack(self) -> list[Path]:
+        """Bring the text that ships, with what `kb grow --shipped` added to it, into its packed form; the files written."""
+        if self.shipped is None:
+            return []
+        written = []
+        for name in sorted({f.name.partition(".")[0] for f in (self.shipped / "records").glob("*.jsonl*")}):
+            plain, packed = (self.shipped / "records" / f"{name}{suffix}" for suffix in (".jsonl", ".jsonl.gz"))
+            lines = [line for file in (plain, packed) if file.exists() for line in text.read(file).lines]
+            text.pack(packed, lines)
+            plain.unlink(missing_ok=True)
+            written.append(packed)
+        self._sync()
+        return written
+
     def build(self) -> dict[str, int]:
         """Read all text anew and build what is derived from it; returns counts."""
         self.store.sync(self._files(), anew=True)
@@ -275,7 +289,7 @@ class Base:
         self._forget_derived()
 
     def _files(self) -> list[Path]:
-        records = sorted((self.shipped / "records").glob("*.jsonl")) if self.shipped else []
+        records = sorted((self.shipped / "records").glob("*.jsonl*")) if self.shipped else []
         return records + ([self.own] if self.own and self.own.exists() else [])
 
     def _forget_derived(self) -> None:

@@ -3,16 +3,18 @@
     {"kind": "dataset" | "description" | "experience", "id": SHA-256, "dataset": ..., "record": {...}}
 
 Text is the truth, everything else is derived from it. Merging two files is set union by id. A process
-killed in mid-write leaves at most one torn last line, which readers pass over and the next writer ends.
+killed in mid-write leaves at most one torn last line, which readers pass over and the next writer ends. Records that ship
+are packed: the same lines in a fixed order, compressed by gzip, so that `zcat` shows them and equal records are equal files.
 """
 
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,11 @@ class Line:
     def of(cls, record: DatasetCard | Description | Experience, dataset: str = "") -> Line:
         """The line of a record."""
         return cls(KINDS[type(record)], record.id, record.to_json(), dataset)
+
+    @property
+    def of_dataset(self) -> str:
+        """The data set that the record is of; empty for a card."""
+        return self.dataset or str(self.record.get("dataset", ""))
 
     @property
     def text(self) -> str:
@@ -71,11 +78,21 @@ def append(file: Path, lines: Sequence[Line]) -> None:
             raise
 
 
+def pack(file: Path, lines: Iterable[Line]) -> None:
+    """Write lines, each once, as one packed file: data sets first, then descriptions, then what was tried, by their ids."""
+    order = list(KINDS.values())
+    unique = {(line.id, line.dataset): line for line in lines}.values()
+    data = "".join(
+        line.text + "\n" for line in sorted(unique, key=lambda v: (order.index(v.kind), v.of_dataset, v.id))
+    ).encode()
+    part = file.with_name(f"{file.name.partition('.')[0]}.part")
+    part.write_bytes(gzip.compress(data, mtime=0))
+    part.replace(file)
+
+
 def read(file: Path, start: int = 0) -> Excerpt:
     """All whole lines from byte `start` on; what is torn, malformed or not what its id says is noted and left out."""
-    with file.open("rb") as source:
-        fcntl.flock(source, fcntl.LOCK_SH)  # so that nobody's half-written line looks torn
-        data = source.read()
+    data = _bytes(file)
     lines, notes, known = [], [], start
     for raw in data[start:].splitlines(keepends=True):
         whole = raw.endswith(b"\n")
@@ -95,8 +112,15 @@ def read(file: Path, start: int = 0) -> Excerpt:
 
 def begins_with(file: Path, known: int, expected: str) -> bool:
     """Whether the first `known` bytes still have this hash, so that reading may go on behind them."""
+    return hashlib.sha256(_bytes(file)[:known]).hexdigest() == expected
+
+
+def _bytes(file: Path) -> bytes:
+    """The lines of a file, packed or not."""
     with file.open("rb") as source:
-        return hashlib.sha256(source.read(known)).hexdigest() == expected
+        fcntl.flock(source, fcntl.LOCK_SH)  # so that nobody's half-written line looks torn
+        data = source.read()
+    return gzip.decompress(data) if file.suffix == ".gz" else data
 
 
 def _parse(raw: bytes) -> Line:

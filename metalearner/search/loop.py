@@ -16,8 +16,8 @@ from .rungs import FULL, Rungs, going_on
 SHORTEST = 1.0
 # How long the search waits for the last trials after its time is up, in seconds.
 GRACE = 0.7
-# What is meant to be cheap may take at most this share of the budget.
-CHEAP_SHARE = 0.1
+# What is meant to be cheap may take at most this share of the budget; more where it may be all that is made of a config.
+CHEAP_SHARE, ALONE_SHARE = 0.1, 0.15
 # Configs of one shape that are tried at once: more would know the shape better than it deserves.
 SIDE_BY_SIDE = 16
 # Packaging the least model takes this long.
@@ -103,7 +103,8 @@ class Search:
         proposals += self._siblings(proposer, proposals[0], moment)
         rung = self.rungs.opening(proposals[0], self.clock.rung(self.seed), self.trials)
         if rung.folds is not None or rung.share < 1:
-            rung = replace(rung, deadline=self.clock.rung(self.seed, CHEAP_SHARE).deadline)
+            share = ALONE_SHARE if self.rungs.many else CHEAP_SHARE
+            rung = replace(rung, deadline=self.clock.rung(self.seed, share).deadline)
         return Job(self._numbers(len(proposals)), tuple(proposals), rung)
 
     def _siblings(self, proposer: Proposer, proposal: Proposal, moment: Moment) -> list[Proposal]:

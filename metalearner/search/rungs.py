@@ -88,9 +88,14 @@ class Rungs:
         return [t for t in chosen if self._shape(t.config) == self._shape(chosen[0].config)]
 
     @property
+    def many(self) -> bool:
+        """Whether the cheap folds hold out so many rows that an ensemble may be made of cheap fits."""
+        return len(self.held) > 1 and sum(self.held[: self.cheap]) >= MANY
+
+    @property
     def _patience(self) -> float:
         """The share of the time from which on dear fits are gone on with."""
-        return MOST_PATIENT if len(self.held) > 1 and sum(self.held[: self.cheap]) >= MANY else PATIENT
+        return MOST_PATIENT if self.many else PATIENT
 
     def resumed(self, seen: Sequence[Trial]) -> None:
         """Count as gone on with what an earlier process had already gone on with."""

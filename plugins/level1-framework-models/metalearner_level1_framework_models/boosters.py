@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 WIDE = 400  # columns from which on bins are coarse
 CELLS = 6e7  # numbers in the training matrix; rows are drawn by chance beyond
 CELLS_PER_SECOND = 3e6  # binning and a first round, a cautious guess for when little time is left
-# What comes after growing: writing and reading the text, as a share of the time that growing took, and predicting the rows
-# held out, in seconds for each row and tree.
-WRITING, ASKING = 0.12, 7e-8
+# What comes after growing: writing the text, as a share of the time that growing took; reading it back, in seconds a tree;
+# predicting the rows held out, in seconds for each row and tree.
+WRITING, READING, ASKING = 0.12, 1.2e-4, 7e-8
 TEXT = "trees.txt.gz"
 # What LightGBM writes of each tree and needs neither to predict nor to grow on: half of the text.
 IDLE = ("split_gain", "leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count")
@@ -146,7 +146,8 @@ class Clock:
 
     def __init__(self, case: Case) -> None:
         self.deadline, self.stopped = case.upto.deadline, "rounds"
-        self.asking = ASKING * len(case.fold.valid_target) * (len(case.present) if len(case.present) > 2 else 1)
+        trees = len(case.present) if len(case.present) > 2 else 1  # a round
+        self.asking = (READING + ASKING * len(case.fold.valid_target)) * trees
         self.began = self.last = time.monotonic()
 
     def __call__(self, environment: Any) -> None:
