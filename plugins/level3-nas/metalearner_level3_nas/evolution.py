@@ -24,7 +24,9 @@ OPENING, OPENING_EACH, OPENING_CHEAP = 10, 2, 4
 # Of all seconds, what is dear and what is cheap; a first rung takes so much of a full fit. Then come families that
 # had no turn, dear or not: the first so many, those that were never timed at last.
 DEAR, CHEAP, FIRST, LEFT_FAMILIES = 0.15, 0.03, 1 / 3, 3
-# A family whose best is this far behind gets no more than one config at a time.
+# Later than that, as a share of the time, nothing is tried for the only reason that it was not.
+EARLY = 0.5
+# A family whose best is this far behind gets no second turn in the opening, and no more than one config at a time.
 BEHIND = 0.05
 # Members of the portfolio that are looked at for one.
 PORTFOLIO = 24
@@ -151,10 +153,10 @@ class Engine(Proposer):
             for p, share in zip(known, shares):
                 turn = OPENING_CHEAP if share <= CHEAP else OPENING_EACH
                 ready = share <= DEAR and turns.get(p.family, 0) < turn and self._opened() < OPENING
-                if ready and (p.family not in turns) == anew:
+                if ready and (p.family not in turns) == anew and not self._behind(p):
                     return _Draft(p.config, p.family, "portfolio", p.reason, p.expected_seconds)
         left = [p for p in known if p.family not in turns]
-        if not left or self._opened() >= OPENING + LEFT_FAMILIES:
+        if not left or self._opened() >= OPENING + LEFT_FAMILIES or moment.spent > EARLY:
             return None
         first = min(left, key=lambda p: p.expected_seconds is None)
         return _Draft(first.config, first.family, "portfolio", first.reason, first.expected_seconds)
