@@ -79,8 +79,11 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) ->
 
 def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Dataset, aim: Aim) -> Selection:
     """The ensemble of these trials by the rows that the first so many folds hold out."""
-    rows = np.concatenate([dataset.folds[i][1] for i in range(folds)])
     ranked = sorted(trials, key=lambda t: -(np.mean((t.facts.get("merits") or [t.merit or 0.0])[:folds])))[:LOOKED_AT]
+    many = sum(len(dataset.folds[i][1]) for i in range(folds))
+    stored = [np.load(folder / t.name / "rows.npy")[:many] for t in ranked]
+    rows = stored[0]
+    ranked = [t for t, own in zip(ranked, stored) if np.array_equal(own, rows)]
     target = dataset.target[rows]
     naive = aim.output.baseline(aim.state, dataset.target, len(target))
     weights, prediction = bagged(ranked, folder, Merit(aim, target, naive), aim)

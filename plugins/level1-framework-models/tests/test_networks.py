@@ -30,6 +30,7 @@ VIEWS = {
     "table": table(5, 3, 40),
     "codes only": table(0, 2, 5, 12),
     "numbers only": table(7),
+    "wide table": table(40, 3),
     "image 8x8": image(8, 8, 1),
     "image 28x28": image(28, 28, 1),
     "image 32x32x3": image(32, 32, 3),
