@@ -75,6 +75,8 @@ def grow(
                     finished.add(name)
             except MetalearnerError as problem:  # one data set that cannot be had does not stop the others
                 say(f"{name}: left out. {problem}")
+            except Exception as problem:  # nor one that breaks something
+                say(f"{name}: left out. {type(problem).__name__}: {problem}")
     finally:
         gang.executor.stop()
 
@@ -295,8 +297,11 @@ def _grow_one(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def prepared(name: str, registry: Registry, folder: Path) -> Setting:
-    """A data set of the catalogue as every record of the base saw it: seed 0, a fifth sealed, not too many rows or folds."""
+def prepared(name: str, registry: Registry, folder: Path, folds: int | None = None) -> Setting:
+    """A data set of the catalogue as the records of the base saw it: seed 0, a fifth sealed, not too many rows.
+
+    It has the first so many folds; as many as hold out TELLING rows where that is not said.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     source = sources.find(name)
@@ -305,7 +310,7 @@ def prepared(name: str, registry: Registry, folder: Path) -> Setting:
     setting, _ = formulate_and_prepare(request, source, reading, registry, folder, Story(folder / "events.jsonl"))
     dataset = setting.dataset
     held = np.cumsum([len(valid) for _, valid in dataset.folds])
-    enough = int(np.searchsorted(held, TELLING)) + 1
+    enough = int(np.searchsorted(held, TELLING)) + 1 if folds is None else folds
     if enough < len(dataset.folds):
         setting = replace(setting, dataset=replace(dataset, folds=dataset.folds[:enough]))
         setting.dataset.save(folder / "data")

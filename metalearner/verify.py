@@ -62,7 +62,7 @@ def _again(old: Experience, name: str, registry: Registry) -> Trial | None:
     """The same fit once more; None when the data at hand are not those of the record."""
     folder = home() / "verify" / name
     try:
-        setting = prepared(name, registry, folder)
+        setting = prepared(name, registry, folder, int(old.facts.get("folds", 1)))
         if setting.dataset.card.data_hash != old.data_hash:
             return None
         (folder / "trials").mkdir(parents=True, exist_ok=True)

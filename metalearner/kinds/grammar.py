@@ -43,7 +43,8 @@ class Production(ABC):
     (B, width), or (B, members, width) for an ensemble in one network; it has attributes `width: int` and
     `members: int` (1 when plain). Everything inside an encoder takes and returns features x (B, axes..., channels)
     and mask (B, size of the ragged axis) or None: a tokeniser makes them of (values, codes, mask), a pool ends with
-    (B, width). A feature view has no codes.
+    (B, width). A feature view has no codes. A tokeniser's module may have `see(values)`: before it is trained it is shown
+    training rows (n, axes..., channels) of its view as NumPy, and keeps what it learns in buffers that are saved.
     """
 
     name: str

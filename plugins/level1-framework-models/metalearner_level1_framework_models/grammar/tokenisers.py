@@ -5,6 +5,7 @@ All take codes: where they do not become tokens of their own, their vectors are 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,9 @@ class Leading(Production):
 
     symbol = "tokeniser"
 
+    @abstractmethod
     def leads(self, view: View) -> tuple[int, ...]:
         """Positions of the axes kept, in their order; empty when there are none of the kind."""
-        raise NotImplementedError
 
     def kept(self, view: View) -> View:
         """The view once all other axes are folded."""
@@ -241,9 +242,9 @@ class Pictured(Production):
         """As those of patches."""
         return PATCHES.space()
 
+    @abstractmethod
     def row(self, numbers: Mapping[str, Any], view: View) -> int:
         """Columns in a row of the picture."""
-        raise NotImplementedError
 
     def accepts(self, view: View) -> bool:
         """Tables of 16 to 1,024 numbers."""
