@@ -126,13 +126,17 @@ def propose(
     blind: Annotated[
         bool, typer.Option("--blind", help="Forget past runs on the same or nearly the same data.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say also which blocks networks should be made of.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what would be tried first, why, and how well it should go. Nothing is trained."""
-    from .text import proposal_lines
+    from .text import explanation_lines, proposal_lines
 
     look = _look(source, sentence, target, cold, blind)
-    typer.echo(json.dumps(look) if as_json else "\n".join(proposal_lines(look)))
+    lines = proposal_lines(look) + (explanation_lines(look) if explain else [])
+    typer.echo(json.dumps(look) if as_json else "\n".join(lines))
 
 
 def _look(source: str, sentence: str, target: str | None, cold: bool, blind: bool) -> dict[str, Any]:
@@ -258,16 +262,30 @@ def verify(
         raise typer.Exit(1)
 
 
+@kb.command()
+def train() -> None:
+    """Train the ranker on what the base knows; it is used from now on if it beats what is used without one."""
+    from . import plugins
+    from .knowledge import Base
+    from .teach import teach
+
+    won = teach(Base.open(), plugins.load(), typer.echo)
+    typer.echo("The ranker is in use from now on." if won else "No ranker is used: task samples (M1) propose.")
+
+
 @kb.command("evaluate")
 def evaluate_base(as_json: JsonOption = False) -> None:
     """What the base is worth: each group of data sets is forgotten in turn and searched with what is left."""
     from . import plugins
+    from .hindsight import hindsight
     from .knowledge import Base
     from .replay import replay
-    from .text import replay_lines
+    from .text import hindsight_lines, replay_lines
 
-    rows = replay(Base.open(), plugins.load())
-    typer.echo(json.dumps(rows) if as_json else "\n".join(replay_lines(rows)))
+    base, registry = Base.open(), plugins.load()
+    rows, told = replay(base, registry), hindsight(base, registry)
+    text = [*replay_lines(rows), "", *hindsight_lines(told)]
+    typer.echo(json.dumps({"replay": rows, "hindsight": told}) if as_json else "\n".join(text))
 
 
 @plugin.command("list")

@@ -63,13 +63,15 @@ def grow(
     folder = home() / "grow"
     folder.mkdir(parents=True, exist_ok=True)
     finished = Finished(folder / "finished.txt", registry)
+    wanted = [n for n in order(base, only or list(catalogue.everything())) if only or n not in finished]
+    if not wanted:
+        say("Nothing is left to try with what is installed.")
+        return
     gang = Gang(registry, folder, workers)
     try:
-        for name in order(base, only or list(catalogue.everything())):
+        for name in wanted:
             if time.monotonic() > until:
                 return
-            if name in finished and not only:
-                continue
             try:
                 if _grow_one(name, registry, base, until, shipped, gang, say):
                     finished.add(name)
@@ -133,7 +135,7 @@ class Course:
         made = self.setting.dataset.card.synthetic
         self.adaptive, self.twice = (MADE_ADAPTIVE, MADE_TWICE) if made else (ADAPTIVE, TWICE)
         self.searchers = {
-            name: searcher.begin(_cold(self.setting, self.families))
+            name: searcher.begin(cold(self.setting, self.families))
             for name, searcher in self.setting.registry.searchers.items()
             if name in ("evolution", "random")
         }
@@ -325,12 +327,12 @@ def seconds(setting: Setting) -> float:
     return min(MOST, least + each * numbers * sum(len(train) for train, _ in setting.dataset.folds))
 
 
-def _cold(setting: Setting, families: Mapping[str, Family]) -> Scope:
+def cold(setting: Setting, families: Mapping[str, Family], seed: int = SEED) -> Scope:
     """What a searcher knows that nobody told anything."""
     registry = setting.registry
     prior = propose(setting.task, Recall(), families, setting.metric, setting.baseline)
     return Scope(families, registry.productions, registry.learners, setting.views, setting.metric, prior,
-                 Portfolio(Recall(), prior, families), seed=SEED)  # fmt: skip
+                 Portfolio(Recall(), prior, families), seed=seed)  # fmt: skip
 
 
 def _as_trials(experiences: Sequence[Experience]) -> Iterator[Trial]:

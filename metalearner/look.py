@@ -11,6 +11,7 @@ import numpy as np
 from . import sources
 from .data import read
 from .deploy import Bundle
+from .describe import sights
 from .errors import DataError
 from .evaluate import Answers, Evidence, evaluate
 from .events import Story
@@ -38,10 +39,14 @@ def look(request: Request, registry: Registry) -> dict[str, Any]:
                 "rows": setting.dataset.card.rows,
                 "views": setting.views,
                 "description": foresight.description,
+                "sights": sights(setting.dataset, setting.transform, registry.probes.values()),
                 "neighbours": prior.neighbours,
                 "nothing_like_it": prior.nothing_like_it,
                 "odds": prior.odds,
                 "reasons": prior.reasons,
+                "productions": prior.productions,
+                "leanings": prior.leanings,
+                "learnt": [{**e.to_json(), "told": str(e)} for e in foresight.learnt],
                 "forecast": prior.forecast,
                 "proposals": foresight.portfolio.ask(5, [], Moment()),
             }

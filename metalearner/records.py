@@ -177,6 +177,15 @@ class Finding(Record):
 
 
 @dataclass(frozen=True)
+class Sketch(Record):
+    """What near duplicates of a data set share, whatever was renamed, reordered or rescaled; no row can be read from it."""
+
+    columns: int
+    quantiles: tuple[float, ...] = ()  # of standardised columns, in an order of their own
+    rows: tuple[int, ...] = ()  # MinHash of rank-quantised rows; empty where they are too few or too much alike
+
+
+@dataclass(frozen=True)
 class DatasetCard(Record):
     """Who a data set is, without any of its rows."""
 
@@ -188,6 +197,15 @@ class DatasetCard(Record):
     source: str = ""
     licence: str = ""
     synthetic: bool = False
+    sketch: Sketch | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As others; a card without a sketch is what it was before there were any."""
+        return {k: v for k, v in super().to_json().items() if k != "sketch" or v is not None}
+
+    @classmethod
+    def _revive(cls, name: str, value: Any) -> Any:
+        return Sketch.from_json(value) if name == "sketch" and value is not None else _tuples(value)
 
 
 @dataclass(frozen=True)
@@ -198,6 +216,14 @@ class Description(Record):
     numbers: Mapping[str, float | None]
     sentence: tuple[float, ...]  # unit length, empty if the encoder was not available
     seconds: float = 0.0
+    views: Mapping[str, View] = field(default_factory=dict)  # how the data look as tensors
+    probes: Mapping[str, int] = field(default_factory=dict)  # what measured, in which version
+
+    @classmethod
+    def _revive(cls, name: str, value: Any) -> Any:
+        if name == "views":
+            return {k: View.from_json(v) for k, v in value.items()}
+        return value if name in ("numbers", "probes") else _tuples(value)
 
 
 @dataclass(frozen=True)
@@ -212,6 +238,7 @@ class Neighbour(Record):
     best_family: str
     best_skill: float | None  # 0 naive baseline, 1 perfect
     shared: tuple[str, ...] = ()  # the descriptors that bring it near
+    landmark: float | None = None  # what the best of the cheap learners in its description reached
 
 
 @dataclass(frozen=True)

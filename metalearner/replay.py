@@ -6,7 +6,7 @@ configs that were tried there. Regret is normalised on each data set: 0 is the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,9 @@ import numpy as np
 
 from . import grammar
 from .kinds import Family, Metric, Moment
-from .knowledge import Base
+from .knowledge import Base, Memory
 from .plugins import Registry
-from .propose import Portfolio, propose
+from .propose import Judge, Portfolio, propose
 from .propose.regret import CEILING, FLAT
 from .records import DatasetCard, Description, Experience, Proposal, Recall, Task, Trial
 
@@ -68,6 +68,16 @@ class Case:
         span = max(best - median, FLAT)
         return {c: min(CEILING, (best - skills[c]) / span) if c in skills else CEILING for c in self.tried}
 
+    def portfolio(
+        self, recall: Recall | None = None, listens: bool = True, judge: Judge | None = None, everything: bool = False
+    ) -> Portfolio:
+        """What would be proposed; `everything` that was tried is to choose from, not presets alone."""
+        recall = self.recall if recall is None else recall
+        baseline = next((e.baseline for e in self.tried.values() if e.baseline is not None), float("nan"))
+        prior = propose(self.task, recall, self.families, self.metric, baseline)
+        more = ((e.config, e.family) for e in self.tried.values()) if everything else ()
+        return Portfolio(recall, prior, self.families, listens=listens, judge=judge, more=more)
+
     def trial(self, number: int, config: str) -> Trial:
         """A config tried again, as the record says it went."""
         e = self.tried[config]
@@ -81,17 +91,34 @@ Arm = Callable[[Case, int], Iterator[str]]  # the ids of configs in the order in
 
 def cases(base: Base, registry: Registry) -> Iterator[Case]:
     """Every real data set that is known well enough, with its group forgotten."""
-    descriptions = base.store.descriptions()
-    for i, card in base.cards().items():
-        if card.synthetic or i not in descriptions:
-            continue
-        tried = {e.config.id: e for e in base.experiences(i) if e.rung >= 1 and e.seed == SEED}
-        if sum(e.outcome == "ok" for e in tried.values()) < FEWEST:
-            continue
-        one = next(e for e in tried.values() if e.outcome == "ok")
-        task = Task("", card.modality, "", one.task["output"], one.metric)
-        recall = base.recall(descriptions[i], task=task, blind=card)
-        yield Case(card, descriptions[i], tried, recall, registry)
+    archive = base.archive
+    for i in known_well(base):
+        card, description = archive.cards[i], archive.descriptions()[i]
+        if not card.synthetic:
+            yield case(i, Memory(archive, archive.kin(card, description)), registry)
+
+
+def known_well(base: Base) -> list[str]:
+    """The data sets on which enough was tried, by id."""
+    archive = base.archive
+    ids = sorted(archive.cards.keys() & archive.descriptions().keys())
+    return [
+        i for i, es in archive.experiences(ids).items() if sum(e.outcome == "ok" for e in _first(es).values()) >= FEWEST
+    ]
+
+
+def case(i: str, memory: Memory, registry: Registry) -> Case:
+    """A data set as a stranger to a memory that has forgotten it."""
+    card, description = memory.archive.cards[i], memory.archive.descriptions()[i]
+    tried = _first(memory.archive.experiences([i])[i])
+    one = next(e for e in tried.values() if e.outcome == "ok")
+    task = Task("", card.modality, "", one.task["output"], one.metric)
+    return Case(card, description, tried, memory.recall(description, task), registry)
+
+
+def _first(experiences: Iterable[Experience]) -> dict[str, Experience]:
+    """Full fits of the first seed, by config."""
+    return {e.config.id: e for e in experiences if e.rung >= 1 and e.seed == SEED}
 
 
 # -- the arms ----------------------------------------------------------------------------------------
@@ -113,27 +140,25 @@ def nearest(case: Case, seed: int) -> Iterator[str]:
 
 def cold(case: Case, seed: int) -> Iterator[str]:
     """No knowledge: the order of the catalogue."""
-    return _portfolio(replace(case, recall=Recall()), seed, listens=False)
+    return asked(case, seed, case.portfolio(Recall(), listens=False))
 
 
 def portfolio(case: Case, seed: int) -> Iterator[str]:
     """M0."""
-    return _portfolio(case, seed, listens=False)
+    return asked(case, seed, case.portfolio(listens=False))
 
 
 def samples(case: Case, seed: int) -> Iterator[str]:
     """M1."""
-    return _portfolio(case, seed, listens=True)
+    return asked(case, seed, case.portfolio())
 
 
-def _portfolio(case: Case, seed: int, listens: bool) -> Iterator[str]:
-    baseline = next((e.baseline for e in case.tried.values() if e.baseline is not None), float("nan"))
-    prior = propose(case.task, case.recall, case.families, case.metric, baseline)
-    asked = Portfolio(case.recall, prior, case.families, listens=listens)
+def asked(case: Case, seed: int, proposer: Portfolio) -> Iterator[str]:
+    """What a portfolio proposes of what was tried, one after the other; then any order."""
     seen: list[Trial] = []
     while True:
         known = {t.config.id for t in seen}
-        proposals = (p.config.id for p in asked.ask(len(asked.candidates), seen, Moment()))
+        proposals = (p.config.id for p in proposer.ask(len(proposer.candidates), seen, Moment()))
         found = next((c for c in proposals if c in case.tried and c not in known), None)
         if found is None:
             break
@@ -154,20 +179,21 @@ ARMS: dict[str, tuple[Arm, bool]] = {  # and whether chance has a say
 # -- the figures -------------------------------------------------------------------------------------
 
 
-def replay(base: Base, registry: Registry, arms: Mapping[str, tuple[Arm, bool]] = ARMS) -> list[dict[str, Any]]:
-    """A row for each data set, arm and seed: the best regret reached after each number of trials in AT."""
-    rows = []
-    for case in cases(base, registry):
-        for name, (arm, chance) in arms.items():
-            for seed in range(SEEDS if chance else 1):
-                regrets = np.array([case.regrets[c] for c in arm(case, seed)])
-                reached = np.minimum.accumulate(regrets)
-                rows.append(
-                    {"dataset": case.card.name, "group": base.groups()[case.card.id], "modality": case.card.modality,
-                     "arm": name, "seed": seed, "configs": len(regrets),
-                     "regret": {str(k): float(reached[min(k, len(reached)) - 1]) for k in AT}}
-                )  # fmt: skip
-    return rows
+def replay(base: Base, registry: Registry) -> list[dict[str, Any]]:
+    """The rows of every case and arm."""
+    return [row for one in cases(base, registry) for row in replayed(one, base.groups()[one.card.id], ARMS)]
+
+
+def replayed(case: Case, group: str, arms: Mapping[str, tuple[Arm, bool]]) -> Iterator[dict[str, Any]]:
+    """A row for each arm and seed: the best regret reached after each number of trials in AT."""
+    for name, (arm, chance) in arms.items():
+        for seed in range(SEEDS if chance else 1):
+            regrets = np.array([case.regrets[c] for c in arm(case, seed)])
+            reached = np.minimum.accumulate(regrets)
+            yield {
+                "dataset": case.card.name, "group": group, "modality": case.card.modality, "arm": name, "seed": seed,
+                "configs": len(regrets), "regret": {str(k): float(reached[min(k, len(reached)) - 1]) for k in AT},
+            }  # fmt: skip
 
 
 def by_group(rows: Sequence[Mapping[str, Any]], arm: str, trials: int) -> dict[str, float]:
@@ -184,7 +210,11 @@ def by_group(rows: Sequence[Mapping[str, Any]], arm: str, trials: int) -> dict[s
 
 def difference(rows: Sequence[Mapping[str, Any]], arm: str, other: str, trials: int) -> tuple[float, float, float]:
     """Mean regret of an arm less that of another after so many trials, with its 95 % bootstrap interval over groups."""
-    one, two = by_group(rows, arm, trials), by_group(rows, other, trials)
+    return difference_of(by_group(rows, arm, trials), by_group(rows, other, trials))
+
+
+def difference_of(one: Mapping[str, float], two: Mapping[str, float]) -> tuple[float, float, float]:
+    """Mean difference over groups that both have, with its 95 % bootstrap interval."""
     gaps = np.array([one[g] - two[g] for g in sorted(one.keys() & two.keys())])
     if not len(gaps):
         return float("nan"), float("nan"), float("nan")

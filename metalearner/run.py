@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import machine, runs, sources
+from . import library, machine, runs, sources
 from .data import Reading, Sealed, prepare, read
 from .data.prepare import Split
 from .dataset import Dataset
@@ -27,7 +27,7 @@ from .knowledge import Base
 from .monitor import reference
 from .plugins import Registry
 from .predictor import Predictor
-from .propose import Here, Portfolio, propose
+from .propose import Blocks, Here, Portfolio, Ranker, propose
 from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
@@ -167,7 +167,8 @@ def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
 def proposer(request: Request, setting: Setting, foresight: Foresight, begun: list[Proposal]) -> Proposer:
     """What the searcher asked for makes of this task."""
     registry = setting.registry
-    scope = Scope(foresight.families, registry.productions, registry.learners, setting.views, setting.metric,
+    productions = library.known(registry.productions, foresight.learnt)
+    scope = Scope(foresight.families, productions, registry.learners, setting.views, setting.metric,
                   foresight.prior, foresight.portfolio, tuple(begun), request.seed)  # fmt: skip
     return registry.get("searchers", searcher(request, registry)).begin(scope)
 
@@ -189,11 +190,12 @@ class Foresight:
     recall: Recall
     prior: Prior
     portfolio: Portfolio
+    learnt: tuple[library.Entry, ...]  # productions that the base has learnt
 
 
 def foresee(setting: Setting, base: Base, request: Request, story: Story) -> Foresight:
     """Stage 3: describe, recall what past runs of similar data taught, propose."""
-    dataset = setting.dataset
+    dataset, registry = setting.dataset, setting.registry
     description = describe_setting(setting)
     story.tell("describe", numbers=description.numbers, seconds=description.seconds)
     recall = (
@@ -203,12 +205,16 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
     )
     here = Here(dataset.rows * len(dataset.folds), request.budget.room, machine.speed())
     families = setting.families | setting.called_for(description)
-    prior = propose(setting.task, recall, families, setting.metric, setting.baseline, here)
-    portfolio = Portfolio(recall, prior, families, here)
+    # What was trained on all there is would remember what is to be forgotten.
+    folders = [] if request.cold or request.blind else base.folders
+    ranker, learnt = Ranker.find(folders), library.find(folders, registry)
+    blocks = Blocks(library.known(registry.productions, learnt), setting.views, description.numbers)
+    prior = propose(setting.task, recall, families, setting.metric, setting.baseline, here, blocks)
+    portfolio = Portfolio(recall, prior, families, here, judge=ranker.about(description) if ranker else None)
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
                reasons=prior.reasons, forecast=prior.forecast,
                loss=setting.output.choose_loss(dataset.state, setting.task.metric, dataset.target))  # fmt: skip
-    return Foresight(base, description, families, recall, prior, portfolio)
+    return Foresight(base, description, families, recall, prior, portfolio, tuple(learnt))
 
 
 def describe_setting(setting: Setting) -> Description:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from .hindsight import FIRST, over_groups
 from .plugins import Plugin
+from .propose.forecast import LEVEL
 from .records import Scorecard
-from .replay import AT, by_group, difference
+from .replay import AT, by_group, difference, difference_of
 from .search import FULL
 
 if TYPE_CHECKING:
@@ -182,6 +185,15 @@ def proposal_lines(look: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def explanation_lines(look: Mapping[str, Any]) -> list[str]:
+    """What `--explain` adds: the blocks believed in more or less than chance, the furthest first, and those that were learnt."""
+    telling = sorted(look["productions"].items(), key=lambda item: -abs(math.log(item[1])))
+    lines = [f"  {look['leanings'][name]}" for name, odds in telling if abs(math.log(odds)) > 0.1]
+    lines = ["blocks", *(lines or ["  no probe is confirmed and no neighbour tells: each as likely as the next"])]
+    learnt = [f"  {entry['told']}" for entry in look["learnt"]]
+    return lines + (["learnt from past runs", *learnt] if learnt else [])
+
+
 def description_lines(look: Mapping[str, Any]) -> list[str]:
     """What `metalearner describe` prints."""
     from .describe import BUILTIN_PROBES, explain
@@ -195,7 +207,20 @@ def description_lines(look: Mapping[str, Any]) -> list[str]:
     for name, value, unit, sentence in explain(Description.from_json(look["description"]), BUILTIN_PROBES):
         shown = "-" if value is None else f"{value:.4g}"
         lines.append(f"  {name:<34} {shown:>10} {unit:<10} {sentence}")
-    return lines
+    return lines + [line for sight in look["sights"] for line in _sight_lines(sight)]
+
+
+def _sight_lines(sight: Mapping[str, Any]) -> list[str]:
+    """A line as bars from 0 to its highest, a grid as rows of them."""
+    grid = isinstance(sight["values"][0], list | tuple)
+    rows = sight["values"] if grid else [sight["values"]]
+    top = max((v for row in rows for v in row if v is not None), default=0.0) or 1.0
+    bars = ["".join(" " if v is None else BARS[int(max(0.0, v / top) * (len(BARS) - 1))] for v in row) for row in rows]
+    if grid:
+        return [sight["title"], *(f"  {row}" for row in bars)]
+    chance = "" if sight["chance"] is None else f", {sight['chance']:.2f} by chance"
+    last = sight["first"] + len(sight["values"]) - 1
+    return [f"{sight['title']}, {sight['first']} to {last} {sight['axis']}: {top:.2f} at most{chance}", f"  {bars[0]}"]
 
 
 def stats_lines(found: Mapping[str, Any]) -> list[str]:
@@ -239,6 +264,28 @@ def replay_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         mean, low, high = difference(rows, arms[-1], arm, 10)
         lines.append(f"  {arm:<20} {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
     return lines
+
+
+def hindsight_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How often the best family was named first, and how forecasts did; means over groups."""
+    known = [r for r in rows if "low" in r]
+    if not known:
+        return []
+
+    def mean(value: Callable[[Mapping[str, Any]], float]) -> float:
+        found = over_groups(known, value)
+        return sum(found.values()) / len(found)
+
+    gap, low, high = difference_of(
+        over_groups(known, lambda r: r["score"]), over_groups(known, lambda r: r["neighbours_score"])
+    )
+    return [
+        f"The best family is among the first {FIRST} named for {mean(lambda r: r['named']):.0%}, among a constant {FIRST} of the"
+        f" modality for {mean(lambda r: r['constant']):.0%}",
+        f"{LEVEL:.0%} forecast intervals cover {mean(lambda r: r['low'] <= r['truth'] <= r['high']):.0%} and are"
+        f" {mean(lambda r: r['high'] - r['low']):.2f} of skill wide; interval score {mean(lambda r: r['score']):.3f}, of"
+        f" neighbours' quantiles {mean(lambda r: r['neighbours_score']):.3f}, difference {gap:+.3f} [{low:+.3f}, {high:+.3f}]",
+    ]
 
 
 def plugin_lines(found: Iterable[Plugin]) -> list[str]:

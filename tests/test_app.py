@@ -61,6 +61,11 @@ def test_a_run_started_here_is_shown_to_its_end():
     labels = [m.label for m in shown.metric]
     assert "Naive baseline" in labels and "95 % interval" in labels
     assert len(shown.dataframe) >= 1
+    shown.toggle[0].set_value(True).run()
+    assert not shown.exception and len(shown.get("plotly_chart")) == 1
+    assert "torch" not in subprocess.check_output(
+        [sys.executable, "-c", f"import sys; from metalearner.sights import look_at; from pathlib import Path; "
+         f"assert look_at(Path({str(folder)!r})); print(*sys.modules)"], text=True).split()  # fmt: skip
 
 
 def test_a_run_that_fails_shows_what_it_said():

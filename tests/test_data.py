@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from metalearner.arrays import Fields, Ragged
 from metalearner.data import Sealed
-from metalearner.data.fingerprint import data_hash, row_hashes
+from metalearner.data.fingerprint import data_hash, row_hashes, sketch
 from metalearner.data.prepare import _folds, deal
 from metalearner.dataset import Dataset
 from metalearner.errors import RunError, TaskError
-from metalearner.records import Column, DatasetCard, Schema, Task
+from metalearner.records import Column, DatasetCard, Schema, Sketch, Task
 from metalearner.task import Wish, formulate
 
 
@@ -131,3 +131,43 @@ def test_a_column_to_group_by_that_is_not_there_is_named(registry):
     values = np.array(["yes", "no"] * 20)
     with pytest.raises(TaskError, match="patiant"):
         formulate(Wish(group_by="patiant"), schema, ("ill", "named"), values, registry.outputs, registry.metrics)
+
+
+# -- sketches ----------------------------------------------------------------------------------------
+
+
+def table(n: int = 400, seed: int = 0, p: int = 8) -> Fields:
+    rng = np.random.default_rng(seed)
+    mixed = rng.normal(size=(n, p)) @ rng.normal(size=(p, p))
+    columns = {f"c{j}": np.exp(mixed[:, j] / 3) if j % 2 else mixed[:, j] for j in range(p)}
+    return Fields(columns | {"k": rng.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1])})
+
+
+def sketched(fields: Fields) -> Sketch:
+    return sketch(fields, row_hashes(fields))
+
+
+def shared(a: Fields, b: Fields) -> float:
+    return float(np.mean(np.array(sketched(a).rows) == np.array(sketched(b).rows)))
+
+
+def test_a_sketch_does_not_care_for_names_scales_and_order() -> None:
+    fields = table()
+    rows = np.random.default_rng(1).permutation(400)
+    other = Fields({f"z{j}": fields[n][rows] * (1.8 if n != "k" else 1) + (32 if n != "k" else "") for j, n in
+                    enumerate(sorted(fields, reverse=True)) if n != "k"} | {"A": fields["k"][rows]})  # fmt: skip
+    assert shared(fields, other) == 1.0
+    assert np.allclose(sketched(fields).quantiles, sketched(other).quantiles, atol=0.02)
+    assert shared(fields, fields.take(np.arange(340))) > 0.5
+    assert shared(fields, table(seed=5)) < 0.2
+
+
+def test_a_sketch_of_few_or_equal_rows_says_nothing_of_them_and_arrays_have_one() -> None:
+    assert sketched(Fields({"x": np.repeat([0.0, 1.0], 200), "y": np.full(400, np.nan)})).rows == ()
+    rng = np.random.default_rng(0)
+    pictures = Fields(
+        {"p": rng.normal(size=(200, 6, 6)), "s": Ragged.pack([rng.normal(size=(4 + i % 3, 2)) for i in range(200)])}
+    )
+    found = sketched(pictures)
+    assert found.columns == 16 and len(found.rows) == 64
+    assert Sketch.from_json(found.to_json()) == found

@@ -19,7 +19,7 @@ from metalearner.knowledge import Base, check_experience
 from metalearner.knowledge.groups import group, simple
 from metalearner.knowledge.retrieve import Index, weigh
 from metalearner.knowledge.text import Line, append, read
-from metalearner.records import Config, DatasetCard, Description, Experience, Task, digest
+from metalearner.records import Config, DatasetCard, Description, Experience, Sketch, Task, digest
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
@@ -452,6 +452,32 @@ def test_names_join_only_when_asked() -> None:
     assert len(set(group(cards, {}).values())) == 2
     assert len(set(group(cards, {}, names=True).values())) == 1
     assert simple("Heart_Disease.csv") == "heart-disease" and simple("!!") == "!!"
+
+
+def test_shared_rows_join_and_so_do_columns_that_are_alike_and_as_hard() -> None:
+    rows = tuple(range(64))
+    half, few = (*range(32), *range(100, 132)), (*range(8), *range(100, 156))
+    cards = {
+        "a": card("a", 500, sketch=Sketch(9, (), rows)), "b": card("b", 900, sketch=Sketch(12, (), half)),
+        "c": card("c", 900, sketch=Sketch(9, (), few)),
+        "d": card("d", 100, sketch=Sketch(3, (-0.7, 0.7))), "e": card("e", 900, sketch=Sketch(3, (-0.72, 0.66))),
+        "f": card("f", 900, sketch=Sketch(3, (-0.7, 0.7))), "g": card("g", 900, sketch=Sketch(4, (-0.7, 0.7))),
+    }  # fmt: skip
+    hard = {f"landmarkers.{i}": 0.1 * i for i in range(6)}
+    easy = {name: value + 0.3 for name, value in hard.items()}
+    descriptions = {
+        i: replace(description(n), numbers={**description(n).numbers, **(easy if i == "f" else hard)})
+        for n, i in enumerate(cards)
+    }
+    found = group(cards, descriptions)
+    assert found["a"] == found["b"] and found["d"] == found["e"]
+    assert len(set(found.values())) == 5
+
+
+def test_a_card_without_a_sketch_is_addressed_as_before() -> None:
+    assert "sketch" not in card("a").to_json()
+    sketched = card("a", sketch=Sketch(3, (0.1,), (4, 5)))
+    assert DatasetCard.from_json(json.loads(json.dumps(sketched.to_json()))) == sketched
 
 
 def test_unlike_descriptions_are_no_near_duplicates() -> None:

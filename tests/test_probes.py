@@ -8,6 +8,7 @@ import pytest
 from metalearner import made
 from metalearner.arrays import Tensor
 from metalearner.describe.complexity import Complexity
+from metalearner.describe.locality import Locality
 from metalearner.describe.spectrum import Spectrum
 from metalearner.describe.symmetry import Symmetry
 from metalearner.describe.topology import Topology
@@ -204,3 +205,35 @@ def test_a_table_that_is_a_picture_is_searched_as_one(tmp_path, registry, shuffl
     (found, *_) = foresight.families["folded-resnet"].presets
     numbers = found.parts["encoder"][0].numbers
     assert numbers["recovered"] if shuffled else numbers["row"] == 12
+
+
+# -- what people see ---------------------------------------------------------------------------------
+
+
+def digits():
+    from sklearn.datasets import load_digits
+
+    return load_digits().data[:, :, None]
+
+
+def seen(probe, x, *kinds):
+    view = View(tuple(Axis(kind, size) for kind, size in zip(kinds, x.shape[1:])), x.shape[-1])
+    tensors = {"view": Tensor(np.asarray(x, np.float32))}
+    return probe.sights(tensors, {"view": view}, np.random.default_rng(0))
+
+
+def test_correlation_against_lag_shows_the_rows_of_a_hidden_picture():
+    (sight,) = seen(Locality(), digits(), "columns")
+    lag = {k + sight.first: v for k, v in enumerate(sight.values)}
+    assert lag[8] > lag[7] and lag[8] > lag[6] and lag[1] > sight.chance
+    assert len(seen(Locality(), np.random.default_rng(0).normal(size=(50, 9, 7, 1)), "space", "time")) == 2
+
+
+def test_a_recovered_layout_is_a_grid_of_all_columns():
+    rng = np.random.default_rng(0)
+    (sight,) = seen(Topology(), digits()[:, rng.permutation(64)], "columns")
+    grid = np.array(sight.values)
+    assert grid.shape == (8, 8) and np.isfinite(grid).all()
+    (ragged,) = seen(Topology(), digits()[:, :60], "columns")
+    assert np.isnan(np.array(ragged.values)).sum() == 4
+    assert seen(Topology(), digits()[:, :20], "columns") == []

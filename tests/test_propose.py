@@ -12,12 +12,13 @@ import pytest
 from metalearner.errors import RunError
 from metalearner.kinds import Family, Moment
 from metalearner.outputs.metrics import Accuracy, Rmse
-from metalearner.propose import Here, Portfolio, propose
+from metalearner.propose import Blocks, Here, Portfolio, propose
 from metalearner.propose.agreement import kendall
 from metalearner.propose.forecast import quantiles
+from metalearner.propose.leanings import Leaning, leanings
 from metalearner.propose.odds import FLOOR, odds
 from metalearner.propose.regret import CEILING, pasts, weighted_quantile
-from metalearner.records import Config, Experience, Neighbour, Proposal, Recall, Task, Trial
+from metalearner.records import Axis, Config, Experience, Neighbour, Proposal, Recall, Task, Trial, View
 
 TASK = Task("predict the label", "tabular", "label", "classification", "accuracy")
 LINEAR, TREES, MLP, CNN = (Config(name, {"x": 1.0}) for name in ("linear", "trees", "mlp", "cnn"))
@@ -395,3 +396,43 @@ def test_a_large_base_is_quick() -> None:
     asked = portfolio(recall)
     assert len(asked.ask(40, [], Moment(60))) == 40
     assert time.perf_counter() - began < 2.0
+
+
+# -- blocks ------------------------------------------------------------------------------------------
+
+
+def told(numbers: Mapping[str, float | None], past: Recall | None = None) -> dict[str, Leaning]:
+    from metalearner import plugins
+
+    productions = plugins.load().productions
+    blocks = Blocks(productions, {"x": View((Axis("time", 64),), 2)}, numbers)
+    return leanings(pasts(past) if past else [], blocks)
+
+
+def test_only_a_confirmed_gain_moves_the_odds_of_blocks() -> None:
+    proposed = told({"order.gain": 0.1, "order.gain_z": math.log1p(1.5)})
+    assert all(leaning.odds == pytest.approx(1.0) for leaning in proposed.values())
+    confirmed = told({"order.gain": 0.1, "order.gain_z": math.log1p(4.0)})
+    conv, gru = confirmed["conv"], confirmed["gru"]
+    assert conv.gains == {"order.gain": 0.1} and conv.odds > 1.5 > 1 > gru.odds
+    assert "order.gain 0.10 (x3.0)" in conv.reason and f"conv x{conv.odds:.1f}" in conv.reason
+    against = told({"order.gain": -0.1, "order.gain_z": -math.log1p(4.0)})
+    assert against["conv"].odds < 1 < against["gru"].odds
+
+
+def test_blocks_of_a_symbol_share_one_and_none_falls_below_the_floor() -> None:
+    found = told({"order.gain": 0.9, "order.gain_z": 9.0})
+    for symbol in {leaning.symbol for leaning in found.values()}:
+        shares = [leaning.share for leaning in found.values() if leaning.symbol == symbol]
+        assert sum(shares) == pytest.approx(1.0)
+        assert min(shares) >= FLOOR / len(shares) - 1e-12
+
+
+def test_blocks_of_the_neighbours_best_networks_are_believed_in() -> None:
+    from metalearner import plugins
+
+    families = plugins.load().families
+    conv, recurrent = families["resnet-1d"].presets[0], families["recurrent"].presets[0]
+    found = told({}, remembered({"a": [(conv, 0.9), (recurrent, 0.2)], "b": [(conv, 0.8), (recurrent, 0.3)]}))
+    assert found["basic"].neighbours > 1.2 > 1 > found["gru"].neighbours
+    assert "networks of 2 neighbours" in found["basic"].reason

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from metalearner import grammar, replay
+from metalearner.hindsight import hindsight
 from metalearner.knowledge import Base
 from metalearner.knowledge.embedder import COMMON, Embedder, alignment, train
 from metalearner.records import DatasetCard, Description, Experience
-from metalearner.text import replay_lines
+from metalearner.text import hindsight_lines, replay_lines
 
 FAMILIES = ("linear", "trees", "mlp", "kernel-ridge")
 
@@ -67,6 +68,15 @@ def test_every_arm_reaches_the_best_and_those_that_know_reach_it_sooner(base, re
     mean, low, high = replay.difference(rows, "nearest data set", "random", 1)
     assert low <= mean <= high < 0
     assert any("groups" in line for line in replay_lines(rows))
+
+
+def test_hindsight_judges_the_families_named_first_and_the_forecast(base, registry):
+    rows = hindsight(base, registry)
+    assert len(rows) == 10 and all(r["named"] for r in rows)
+    assert all(r["low"] <= r["truth"] <= r["high"] for r in rows)  # on all of them the best reaches .9
+    lines = hindsight_lines(rows)
+    assert "for 100%" in lines[0] and "cover 100%" in lines[1]
+    assert hindsight_lines([]) == []
 
 
 def test_an_empty_base_says_so(tmp_path, registry):

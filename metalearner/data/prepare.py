@@ -13,7 +13,7 @@ from ..dataset import Dataset
 from ..errors import DataError, TaskError
 from ..kinds import Output
 from ..records import DatasetCard, Finding, Task
-from .fingerprint import data_hash, row_hashes
+from .fingerprint import data_hash, row_hashes, sketch
 from .read import Reading
 from .sealed import Sealed
 
@@ -75,6 +75,7 @@ def prepare(
             source=card.get("source", ""),
             licence=card.get("licence", ""),
             synthetic=bool(card.get("synthetic")),
+            sketch=sketch(fields, hashes),
         ),
         task=task,
         schema=replace(reading.schema.without(task.target, *_left_out(reading, task)), target_hint=task.target),

@@ -1,7 +1,7 @@
 """Stage 3, describe: a prepared data set becomes one vector of named numbers, whatever its modality."""
 
 from .complexity import Complexity
-from .describe import VERSION, describe, explain
+from .describe import VERSION, describe, explain, sights
 from .landmarkers import Landmarkers
 from .locality import Locality
 from .marginals import Marginals
@@ -24,4 +24,4 @@ BUILTIN_PROBES = [
     Topology(),
 ]
 
-__all__ = ["BUILTIN_PROBES", "VERSION", "describe", "explain"]
+__all__ = ["BUILTIN_PROBES", "VERSION", "describe", "explain", "sights"]

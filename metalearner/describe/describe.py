@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from ..dataset import Dataset
-from ..kinds import Output, Probe, Transform
+from ..kinds import Output, Probe, Sight, Transform
 from ..records import Description
 
 VERSION = "1"
@@ -34,10 +34,9 @@ def describe(
     """
     start = time.monotonic()
     numbers: dict[str, float | None] = {}
-    versions = [VERSION]
+    versions, used = [VERSION], {}
     with _one_core():
-        rows = min(SAMPLE, max(100, int(ELEMENTS / max(1, _row_size(dataset, transform)))))
-        tensors, views, target = dataset.sample(rows, transform)
+        tensors, views, target = dataset.sample(_rows(dataset, transform), transform)
         for probe in probes:
             found: Mapping[str, float | None] = {}
             if time.monotonic() - start > SECONDS:
@@ -52,11 +51,30 @@ def describe(
             explained = getattr(probe, "explains", {}) or found
             numbers |= {f"{probe.name}.{k}": _number(found.get(k)) for k in explained}
             versions.append(str(probe.version))
+            used[probe.name] = probe.version
     _count_all_rows(numbers, dataset.rows, len(target))
     seconds = time.monotonic() - start
     sentence = _words(dataset.task.sentence, embed)
     # Numbers of different probes, or of other versions of them, are never compared.
-    return Description(".".join(versions), numbers, sentence, seconds)
+    return Description(".".join(versions), numbers, sentence, seconds, views, used)
+
+
+def sights(dataset: Dataset, transform: Transform, probes: Iterable[Probe]) -> list[Sight]:
+    """What probes have to show of the sample that is described; one that fails shows nothing."""
+    tensors, views, _ = dataset.sample(_rows(dataset, transform), transform)
+    found: list[Sight] = []
+    with _one_core():
+        for probe in probes:
+            try:
+                found += probe.sights(tensors, views, np.random.default_rng(0))
+            except Exception as problem:  # a picture is not worth a failure
+                warnings.warn(f"probe '{probe.name}' shows nothing: {type(problem).__name__}: {problem}", stacklevel=2)
+    return found
+
+
+def _rows(dataset: Dataset, transform: Transform) -> int:
+    """How many rows are looked at."""
+    return min(SAMPLE, max(100, int(ELEMENTS / max(1, _row_size(dataset, transform)))))
 
 
 def _one_core() -> AbstractContextManager[object]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..arrays import Tensors
-from ..kinds import Output, Probe
+from ..kinds import Output, Probe, Sight
 from ..records import View
 from .flat import standardised, values
 
@@ -18,6 +18,7 @@ ROWS = 4000  # samples, times the positions of the other axes
 AXES = ("columns", "time", "space", "set")
 PEAK = 5.0  # standard deviations over shuffles from which a peak counts
 NARROWEST = 16  # columns in which a hidden width is sought
+FARTHEST = 64  # lags that are shown
 
 
 class Locality(Probe):
@@ -61,6 +62,19 @@ class Locality(Probe):
                     width, height = hidden_width(correlation, rng)
                     found |= {"width": np.log10(width) if width else np.nan, "width_z": height}
         return dict(found)
+
+    def sights(self, tensors: Tensors, views: Mapping[str, View], rng: np.random.Generator) -> list[Sight]:
+        """Correlation against lag, along every axis."""
+        found = []
+        for name, view in views.items():
+            for i, axis in enumerate(view.axes):
+                if axis.size >= 3 and axis.kind in AXES:
+                    correlation = correlation_along(values(tensors[name]), i + 1, rng)
+                    lags = tuple(at(correlation, k) for k in range(1, min(FARTHEST, len(correlation) - 1) + 1))
+                    apart = correlation[~np.eye(len(correlation), dtype=bool)]
+                    where = f"positions apart along {axis.kind}" + (f" of {name}" if len(views) > 1 else "")
+                    found.append(Sight("correlation against lag", where, lags, float(apart.mean()), first=1))
+        return found
 
 
 def correlation_along(x: np.ndarray, axis: int, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import Tensors
 from ..grammar.layout import laid_out, layout, width
-from ..kinds import Output, Probe
+from ..kinds import Output, Probe, Sight
 from ..records import View
 from .filters import features, grid
 from .flat import values
@@ -43,9 +43,7 @@ class Topology(Probe):
         rng: np.random.Generator,
     ) -> dict[str, float | None]:
         """Of the first table that is wide enough; three-fold skills."""
-        table = next(
-            (n for n, v in views.items() if v.kinds == ("columns",) and FEWEST <= v.axes[0].size <= MOST), None
-        )
+        table = _table(views)
         if table is None:
             return {}
         x = values(tensors[table])
@@ -68,6 +66,25 @@ class Topology(Probe):
             "recovered_gain": skill - question.skill(shuffled),
             "recovered_gain_z": squashed(z),
         }
+
+    def sights(self, tensors: Tensors, views: Mapping[str, View], rng: np.random.Generator) -> list[Sight]:
+        """The layout that was recovered, with how much each column spreads."""
+        table = _table(views)
+        if table is None:
+            return []
+        x = values(tensors[table])
+        cells = layout(correlation_along(x, 1, rng))
+        mean = np.nanmean(x.reshape(len(x), len(cells), -1), axis=2)
+        spread = np.nanstd(mean, axis=0)
+        picture = laid_out(spread[None, :, None].astype(np.float32), cells)[0, :, :, 0]
+        picture = np.where(laid_out(np.ones((1, len(cells), 1), np.float32), cells)[0, :, :, 0] > 0, picture, np.nan)
+        rows = tuple(tuple(map(float, row)) for row in picture)
+        return [Sight("columns laid out by resemblance, the spread of each", "cells", rows)]
+
+
+def _table(views: Mapping[str, View]) -> str | None:
+    """The first table that is wide enough to have been a picture."""
+    return next((n for n, v in views.items() if v.kinds == ("columns",) and FEWEST <= v.axes[0].size <= MOST), None)
 
 
 def _agreement(first: np.ndarray, second: np.ndarray) -> float:

@@ -7,14 +7,15 @@ comes out are its type, so what is derived here can be built and run.
 
 from ..ranges import Choice, Float, Int, Name
 from .derivation import derive, derive_net
-from .drawing import outline
-from .forms import identity, likeness, shape, unfold
+from .drawing import outline, sketch
+from .forms import bag, identity, likeness, shape, unfold
+from .learned import Learned, spelled
 from .paths import address, check, complete, draw, loose, numbers, sample, space, with_numbers
 from .types import Misfit, Productions, fits, flow, production, reached, shown, unfolded
 from .vary import cross, mutate
 
 __all__ = [
-    "Choice", "Float", "Int", "Misfit", "Name", "Productions", "address", "check", "complete", "cross", "derive", "derive_net",
-    "draw", "fits", "flow", "identity", "likeness", "loose", "mutate", "numbers", "outline", "production", "reached", "sample",
-    "shape", "shown", "space", "unfold", "unfolded", "with_numbers",
+    "Choice", "Float", "Int", "Learned", "Misfit", "Name", "Productions", "address", "bag", "check", "complete", "cross", "derive",
+    "derive_net", "draw", "fits", "flow", "identity", "likeness", "loose", "mutate", "numbers", "outline", "production", "reached",
+    "sample", "shape", "shown", "sketch", "space", "spelled", "unfold", "unfolded", "with_numbers",
 ]  # fmt: skip

@@ -24,6 +24,16 @@ def outline(config: Config, productions: Productions | None = None) -> str:
     return "\n".join(_lines(config, productions, "", ""))
 
 
+def sketch(config: Config) -> str:
+    """The skeleton on one line.
+
+    >>> sketch(Config("residual", {"rate": 0.1}, {"norm": (Config("layer-norm"),), "mixer": (Config("conv"), Config("gru"))}))
+    'residual(conv, gru, layer-norm)'
+    """
+    parts = [sketch(part) for slot in sorted(config.parts) for part in config.parts[slot]]
+    return config.production + (f"({', '.join(parts)})" if parts else "")
+
+
 def _lines(node: Config, productions: Productions | None, role: str, indent: str) -> Iterator[str]:
     said = ", ".join(f"{name} {_number(value)}" for name, value in sorted(node.numbers.items()))
     yield f"{indent}{role}{node.production}" + (f"  {said}" if said else "")

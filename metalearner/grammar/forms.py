@@ -57,14 +57,15 @@ def _tight(config: Config, productions: Productions) -> Config:
 
 def likeness(a: Config, b: Config) -> float:
     """How alike two derivations are, 0..1: what their bags of productions and parent-child pairs share (Jaccard)."""
-    first, second = _bag(a), _bag(b)
+    first, second = bag(a), bag(b)
     return (first & second).total() / (first | second).total()
 
 
-def _bag(config: Config) -> Counter[tuple[str, ...]]:
-    bag: Counter[tuple[str, ...]] = Counter([(config.production,)])
+def bag(config: Config) -> Counter[tuple[str, ...]]:
+    """How often each production and each pair of parent and child occurs."""
+    found: Counter[tuple[str, ...]] = Counter([(config.production,)])
     for _, node in config.walk():
         for children in node.parts.values():
-            bag.update((child.production,) for child in children)
-            bag.update((node.production, child.production) for child in children)
-    return bag
+            found.update((child.production,) for child in children)
+            found.update((node.production, child.production) for child in children)
+    return found

@@ -7,7 +7,7 @@ returned as JSON-able state or as a Model, never kept on the kind.
 from __future__ import annotations
 
 from ..ranges import Choice, Float, Int, Name, Range
-from .data import Modality, Probe, Source, Transform
+from .data import Modality, Probe, Sight, Source, Transform
 from .grammar import Family, Loss, Optimiser, Part, Production, Slot
 from .learning import Aim, Fitted, Learner, Model, Rung
 from .outputs import Metric, Output, State
@@ -41,6 +41,7 @@ __all__ = [
     "Rung",
     "Scope",
     "Searcher",
+    "Sight",
     "Slot",
     "Source",
     "State",

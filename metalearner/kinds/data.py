@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,17 @@ class Transform(ABC):
         """The exact views `apply` gives."""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """Something that a probe saw, for people: a line or a grid of values (h, w), NaN where there is nothing."""
+
+    title: str
+    axis: str  # what lies across
+    values: tuple[float, ...] | tuple[tuple[float, ...], ...]
+    chance: float | None = None  # what a line would reach by chance
+    first: int = 0  # where a line begins on its axis
+
+
 class Probe(ABC):
     """A measurement of a data set: named numbers for its description."""
 
@@ -75,3 +87,7 @@ class Probe(ABC):
         self, tensors: Tensors, views: Mapping[str, View], target: np.ndarray, output: Output, rng: np.random.Generator
     ) -> dict[str, float | None]:
         """Numbers by name, None where they make no sense; at most 1,000 samples come in."""
+
+    def sights(self, tensors: Tensors, views: Mapping[str, View], rng: np.random.Generator) -> list[Sight]:
+        """What there is to be seen of the same samples; asked for by people alone, never in a run."""
+        return []

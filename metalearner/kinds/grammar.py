@@ -52,6 +52,9 @@ class Production(ABC):
     parts: Mapping[str, Slot] = {}
     flow: str = "series"  # each part takes what the one before gives; "parallel": all take what comes in
     tags: tuple[str, ...] = ()
+    # Numbers of a description that speak for it, each the gain in skill of a paired landmarker; beside it `<number>_z` is how
+    # sure that gain is, in log1p of standard errors.
+    evidence: tuple[str, ...] = ()
     loose: tuple[
         str, ...
     ] = ()  # numbers that change no shape: configs differing in these alone can be trained as one batch

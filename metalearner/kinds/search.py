@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..records import Forecast, Neighbour, Proposal, Trial, View
@@ -45,6 +45,8 @@ class Prior:
     forecast: Forecast
     odds: Mapping[str, float]  # by family, sums to 1, never below the uniform floor
     reasons: Mapping[str, str]  # by family, every number read from what made the odds
+    productions: Mapping[str, float] = field(default_factory=dict)  # odds of blocks against chance: 1 is like any other
+    leanings: Mapping[str, str] = field(default_factory=dict)  # their reasons
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,21 +14,16 @@ import numpy as np
 
 from ..errors import RecordError
 from ..home import home as user_home
-from ..records import DatasetCard, Description, Experience, Neighbour, Recall, Task
+from ..records import DatasetCard, Description, Experience, Recall, Task
 from . import places, text
-from .embedder import Embedder, helps, train
-from .groups import group
-from .retrieve import Index, weigh
+from .embedder import Embedder, helps
+from .memory import Archive, Memory, aligned, best, comparable, material
 from .store import FULL, Store
 from .trust import check_card, check_description, check_experience
 
 SHIPPED = places.shipped()
 # The trained Embedder, in the user's folder and in the one that ships.
 EMBEDDER = "embedder.npz"
-# Of the weight of all neighbours, what made data sets may have.
-MADE = 0.5
-# The data set that is asked about, among those of the base.
-ASKED = "asked"
 
 
 class Base:
@@ -37,10 +32,8 @@ class Base:
     def __init__(self, store: Store, own: Path | None, shipped: Path | None) -> None:
         """See `open`; `own` is the file that new records go to, None when there is nowhere to write."""
         self.store, self.own, self.shipped = store, own, shipped
-        # Derived on demand, and forgotten when records come in.
-        self._cards: dict[str, DatasetCard] | None = None
-        self._groups: dict[str, str] | None = None
-        self._indexes: dict[tuple[str | None, str | None], Index] = {}
+        self.archive = Archive(store)  # a new one when records come in
+        self._memory: Memory | None = None
         self._embedder: Embedder | None = None
         self._looked = False  # for an embedder
 
@@ -139,34 +132,36 @@ class Base:
     def build(self) -> dict[str, int]:
         """Read all text anew and build what is derived from it; returns counts."""
         self.store.sync(self._files(), anew=True)
-        self._forget_derived()
+        self._read_anew()
         self._train()
-        index = self._index(None, frozenset())
         counts = {t: self._count(t) for t in ("datasets", "descriptions", "experiences")}
-        return counts | {"groups": len(set(self.groups().values())), "indexed": len(index.ids)}
+        indexed = self.archive.taught(None) & self.archive.descriptions().keys()
+        return counts | {"groups": len(set(self.groups().values())), "indexed": len(indexed)}
 
     def _train(self) -> None:
         """Learn an embedder from the records; it is kept where data sets of other groups show that it helps."""
         if self.store.folder is None:
             return
-        descriptions, groups = self.store.descriptions(), self.groups()
-        skills = {i: _skills(es) for i, es in self.store.experiences(list(descriptions)).items()}
         file = self.store.folder / EMBEDDER
-        if helps(descriptions, skills, groups):
-            found = train(descriptions, skills, groups)
-            assert found is not None  # it helped
+        found = aligned(self.archive, self.cards()) if helps(*material(self.archive, self.cards())) else None
+        if found is not None:
             found.save(file)
         else:
             file.unlink(missing_ok=True)
-        self._looked = False
+        self._looked, self._memory = False, None
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where what was trained lies: the user's own, else what ships."""
+        return [folder for folder in (self.store.folder, self.shipped) if folder is not None]
 
     @property
     def embedder(self) -> Embedder | None:
         """The user's own, else the one that ships; None where there is none that can be read."""
         if not self._looked:
             self._looked, self._embedder = True, None
-            for folder in (self.store.folder, self.shipped):
-                if folder is not None and (folder / EMBEDDER).exists():
+            for folder in self.folders:
+                if (folder / EMBEDDER).exists():
                     try:
                         self._embedder = Embedder.load(folder / EMBEDDER)
                         break
@@ -180,19 +175,15 @@ class Base:
 
     def cards(self) -> Mapping[str, DatasetCard]:
         """All data sets by id."""
-        if self._cards is None:
-            self._cards = self.store.cards()
-        return self._cards
+        return self.archive.cards
 
     def groups(self) -> Mapping[str, str]:
         """The group of each data set by id: same source, same data, or nearly so."""
-        if self._groups is None:
-            self._groups = group(self.cards(), self.store.descriptions())
-        return self._groups
+        return self.archive.groups()
 
     def experiences(self, dataset: str) -> tuple[Experience, ...]:
         """All that was tried on one data set."""
-        return tuple(self.store.experiences([dataset])[dataset])
+        return self.archive.experiences([dataset])[dataset]
 
     def tried(self, data_hash: str) -> set[tuple[str, int]]:
         """(Config.id, seed) of every full fit on these data, whatever came of it."""
@@ -206,36 +197,23 @@ class Base:
     ) -> Recall:
         """What the base remembers for a description: weighted neighbours and all that was tried on them.
 
-        With `task` only data sets with its output count, and on each its metric is preferred. `blind` names the
-        data set itself: it, its group, and whatever is nearly the same are forgotten. Each experience's facts have
-        the `rows` of its data set; of several metrics tried on a data set only the commonest is brought.
+        `blind` names the data set itself: it, its group, and whatever is nearly the same are forgotten. The rest as in
+        `Memory.recall`.
         """
-        forgotten = self._same_as(blind, description) if blind else frozenset()
-        index = self._index(description.version, forgotten, task.output if task else None)
-        found = index.nearest(description, k)
-        if not found:
-            return Recall()
-        doubt = index.doubt(found[0][1])
-        weights = weigh(found, self.groups(), doubt)
-        weights = bounded(weights, [self.cards()[i].synthetic for i, _ in found])
-        tried = self.store.experiences([i for i, _ in found])
-        experiences = {i: self._comparable(tried[i], task) for i, _ in found}
-        neighbours = []
-        for (i, distance), weight in zip(found, weights):
-            family, skill = best(experiences[i])
-            card = self.cards()[i]
-            neighbours.append(Neighbour(i, card.name, self.groups()[i], weight, distance, family, skill,
-                                        index.shared(description, i)))  # fmt: skip
-        return Recall(tuple(neighbours), doubt, experiences)
+        if blind is not None:
+            return Memory(self.archive, self.archive.kin(blind, description)).recall(description, task, k)
+        if self._memory is None:
+            self._memory = Memory(self.archive, embedder=self.embedder)
+        return self._memory.recall(description, task, k)
 
     def stats(self) -> dict[str, Any]:
         """Counts of records, data sets and groups, by modality; which families win; failures; seconds."""
         groups, modalities = self.groups(), {i: c.modality for i, c in self.cards().items()}
-        everything = self.store.experiences(list(modalities))
+        everything = self.archive.experiences(list(modalities))
         by: dict[str, dict[str, Any]] = {}
         for modality in sorted(set(modalities.values())):
             ids = [i for i, m in modalities.items() if m == modality]
-            winners = Counter(best(self._comparable(everything[i], None))[0] for i in ids)
+            winners = Counter(best(comparable(everything[i], 0, None))[0] for i in ids)
             del winners[""]
             by[modality] = {
                 "data_sets": len(ids),
@@ -286,91 +264,17 @@ class Base:
 
     def _sync(self) -> None:
         self.store.sync(self._files())
-        self._forget_derived()
+        self._read_anew()
 
     def _files(self) -> list[Path]:
         records = sorted((self.shipped / "records").glob("*.jsonl*")) if self.shipped else []
         return records + ([self.own] if self.own and self.own.exists() else [])
 
-    def _forget_derived(self) -> None:
-        self._cards, self._groups = None, None
-        self._indexes.clear()
-
-    def _index(self, version: str | None, forgotten: frozenset[str], output: str | None = None) -> Index:
-        """The data sets that can teach something: described, of a known card, with a full fit that went well."""
-        if not forgotten and (version, output) in self._indexes:
-            return self._indexes[version, output]
-        sql = (
-            "SELECT DISTINCT dataset FROM experiences WHERE outcome = 'ok' AND rung >= ? AND (? IS NULL OR output = ?)"
-        )
-        taught = {row["dataset"] for row in self.store.query(sql, [FULL, output, output])}
-        taught &= self.cards().keys() - forgotten
-        described = {i: d for i, d in self.store.descriptions(version).items() if i in taught}
-        # One that was trained with the forgotten data sets would remember them.
-        embedder = None if forgotten else self.embedder
-        fits = embedder is not None and all(set(d.numbers) == set(embedder.space.names) for d in described.values())
-        index = Index(described, self.groups(), embedder if fits else None)
-        if not forgotten:
-            self._indexes[version, output] = index
-        return index
-
-    def _same_as(self, card: DatasetCard, description: Description) -> frozenset[str]:
-        """The data sets that are this one: its name, source or hash, near duplicates, and all in their groups."""
-        cards = {**self.cards(), ASKED: card}
-        descriptions = {**self.store.descriptions(description.version), ASKED: description}
-        groups = group(cards, descriptions, names=True)
-        return frozenset(i for i in self.cards() if groups[i] == groups[ASKED])
-
-    def _comparable(self, experiences: Iterable[Experience], task: Task | None) -> tuple[Experience, ...]:
-        """Those of one output and metric, the task's if there are any of them, with the rows of their data set."""
-        found = [e for e in experiences if task is None or e.task.get("output") == task.output]
-        metrics = Counter(e.metric for e in found if _counts(e))
-        if not metrics:
-            return ()
-        metric = task.metric if task and task.metric in metrics else min(metrics, key=lambda m: (-metrics[m], m))
-        rows = self.cards()[found[0].dataset].rows
-        return tuple(replace(e, facts={"rows": rows, **e.facts}) for e in found if e.metric == metric)
+    def _read_anew(self) -> None:
+        self.archive, self._memory = Archive(self.store), None
 
     def _count(self, table: str) -> int:
         return self.store.db.table(table).count
-
-
-def best(experiences: Iterable[Experience]) -> tuple[str, float | None]:
-    """The family and the skill of the best config over its full fits; seeds are averaged, lest luck win."""
-    skills: dict[tuple[str, str], list[float]] = {}
-    for e in experiences:
-        if _counts(e) and e.skill is not None:
-            skills.setdefault((e.family, e.config.id), []).append(e.skill)
-    if not skills:
-        return "", None
-    family, config = min(skills, key=lambda key: (-float(np.mean(skills[key])), key))
-    return family, float(np.mean(skills[family, config]))
-
-
-def bounded(weights: Sequence[float], made: Sequence[bool]) -> list[float]:
-    """The weights, those of made data sets no more than MADE of all where there are real ones beside them.
-
-    >>> bounded([0.6, 0.2, 0.1], [True, False, False])
-    [0.45, 0.3, 0.15]
-    """
-    total, theirs = sum(weights), sum(w for w, m in zip(weights, made) if m)
-    if theirs <= MADE * total or theirs == total:
-        return list(weights)
-    down, up = MADE * total / theirs, (1 - MADE) * total / (total - theirs)
-    return [round(w * (down if m else up), 12) for w, m in zip(weights, made)]
-
-
-def _skills(experiences: Iterable[Experience]) -> dict[str, float]:
-    """Mean skill of every config over its full fits."""
-    found: dict[str, list[float]] = {}
-    for e in experiences:
-        if _counts(e) and e.skill is not None:
-            found.setdefault(e.config.id, []).append(e.skill)
-    return {config: float(np.mean(values)) for config, values in found.items()}
-
-
-def _counts(e: Experience) -> bool:
-    return e.outcome == "ok" and e.rung >= FULL
 
 
 def _experience(row: Mapping[str, Any]) -> Experience:

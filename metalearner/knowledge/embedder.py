@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..records import Description
-from .space import Space
+from ..space import Space
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..records import Description
+from ..space import Space
 from .embedder import Embedder
-from .space import Space
 
 # Of one group at most so many members are brought: more say the same again.
 SIBLINGS = 3
@@ -67,6 +67,10 @@ class Index:
         steps = np.arange(len(self.own) + 2) / (len(self.own) + 1)
         marks = np.concatenate([[0.0], self.own, [1.5 * self.own[-1] + 1e-9]])
         return float(np.clip(np.interp(distance, marks, steps) ** 2, LEAST_DOUBT, 1.0))
+
+    def numbers(self, other: str) -> Mapping[str, float | None]:
+        """The description of one of them."""
+        return self.descriptions[self.ids.index(other)].numbers
 
     def shared(self, description: Description, other: str, n: int = 3) -> tuple[str, ...]:
         """The numbers in which both are unusual in the same way, most telling first."""

@@ -51,6 +51,10 @@ def check_card(card: DatasetCard) -> None:
     _need(_word(card.data_hash), "the hash of its data", card.data_hash)
     _need(type(card.rows) is int and 0 < card.rows < LARGEST, "at least one row", card.rows)
     _need(all(isinstance(t, str) and len(t) <= LONGEST for t in (card.source, card.licence)), "short texts", card)
+    sketched = card.sketch is None or all(
+        map(_number, (card.sketch.columns, *card.sketch.quantiles, *card.sketch.rows))
+    )
+    _need(sketched, "numbers alone in its sketch", card.sketch)
 
 
 def check_description(description: Description) -> None:
@@ -61,6 +65,13 @@ def check_description(description: Description) -> None:
         missing = value is None or (isinstance(value, float) and math.isnan(value))
         _need(missing or _number(value), f"a finite value of {name}", value)
     _need(all(_number(v) for v in description.sentence), "finite numbers for its sentence", description.sentence)
+    shapes = [(a.size for a in view.axes) for view in description.views.values()]
+    _need(all(_number(size) for sizes in shapes for size in sizes), "sizes of axes in its views", description.views)
+    _need(
+        all(_word(n) and _number(v) for n, v in description.probes.items()),
+        "versions of its probes",
+        description.probes,
+    )
 
 
 def _check_scores(e: Experience) -> None:

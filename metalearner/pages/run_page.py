@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from metalearner.pages import processes
-from metalearner.records import Scorecard
+from metalearner.records import Scorecard, plain
+from metalearner.sights import look_at
 from metalearner.text import prior_lines, scorecard_lines
 
 
@@ -95,6 +96,32 @@ def show_plan(events: list[dict[str, Any]]) -> None:
                 st.text("\n".join(prior_lines(event)))
 
 
+@st.cache_data(show_spinner="Looking at the data …")
+def seen(folder: str) -> list[dict[str, Any]]:
+    """What the probes have to show of a run's data."""
+    return plain(look_at(Path(folder)))
+
+
+def show_sights(folder: Path) -> None:
+    """Pictures of the probes, when somebody wants to see them."""
+    with st.expander("What the data look like"):
+        if not st.toggle("Show what the probes saw", help="Correlation against lag, and a layout that was recovered."):
+            return
+        for sight in seen(str(folder)):
+            grid = isinstance(sight["values"][0], list | tuple)
+            if grid:
+                figure = go.Figure(go.Heatmap(z=sight["values"], showscale=False))
+                figure.update_yaxes(autorange="reversed", scaleanchor="x")
+            else:
+                lags = list(range(sight["first"], sight["first"] + len(sight["values"])))
+                figure = go.Figure(go.Scatter(x=lags, y=sight["values"], mode="lines+markers", name="intact"))
+                if sight["chance"] is not None:
+                    figure.add_hline(sight["chance"], line_dash="dot", annotation_text="shuffled")
+            figure.update_layout(height=260, margin={"l": 0, "r": 0, "t": 30, "b": 0}, title=sight["title"],
+                                 xaxis_title=sight["axis"])  # fmt: skip
+            st.plotly_chart(figure, width="stretch")
+
+
 found = processes.folders()
 if not found:
     st.title("Runs")
@@ -109,6 +136,7 @@ st.title(str(chosen))
 finished = processes.result(folder)
 if finished is not None:
     show_plan(processes.story(folder))
+    show_sights(folder)
     outcome(folder, finished, processes.story(folder))
 elif processes.going_on(folder):
     live(folder)

@@ -8,7 +8,9 @@ from dataclasses import replace
 from ..errors import RunError
 from ..kinds import Family, Metric, Prior
 from ..records import Recall, Task
+from ..space import landmark
 from .forecast import forecast
+from .leanings import Blocks, leanings
 from .odds import odds
 from .regret import Here, pasts
 
@@ -20,8 +22,9 @@ def propose(
     metric: Metric,
     baseline: float,
     here: Here | None = None,
+    blocks: Blocks | None = None,
 ) -> Prior:
-    """Odds by family with their reasons, and a forecast in the task's metric.
+    """Odds by family and, where `blocks` are given, by production, with their reasons, and a forecast in the task's metric.
 
     `families` are those that accept the data; `baseline` is the naive score; `here` tells past seconds for the data at
     hand. Skills are forecast from neighbours with the same kind of output alone. Raises RunError when no family is left.
@@ -35,12 +38,17 @@ def propose(
     here = here or Here()
     past = pasts(recall, replace(here, room=None))  # what was cut short was still reached
     found = odds(past, recall.nothing_like_it, tuple(families))
+    believed = leanings(past, blocks) if blocks else {}
     outputs = {d: {e.task.get("output") for e in es} for d, es in recall.experiences.items()}
     alike = [p for p in past if task.output in outputs.get(p.neighbour.dataset, ())]
     return Prior(
         neighbours=recall.neighbours,
         nothing_like_it=recall.nothing_like_it,
-        forecast=forecast(alike, recall.nothing_like_it, metric, baseline, here),
+        forecast=forecast(
+            alike, recall.nothing_like_it, metric, baseline, here, landmark(blocks.numbers) if blocks else None
+        ),
         odds={name: o.value for name, o in found.items()},
         reasons={name: o.reason for name, o in found.items()},
+        productions={name: leaning.odds for name, leaning in believed.items()},
+        leanings={name: leaning.reason for name, leaning in believed.items()},
     )

@@ -1,6 +1,7 @@
 """M0: a greedy portfolio of configs that together do well on the neighbours, per expected second.
 
-Once a run has seen something it is M1: neighbours count by how far they rank configs as the run did (`agreement`).
+Once a run has seen something it is M1: neighbours count by how far they rank configs as the run did (`agreement`). With a
+ranker it is M2: what that expects of each config decides.
 Auto-sklearn 2.0 (Feurer et al. 2022) and TabRepo (Salinas & Erickson 2024) build theirs the same way; here
 the past data sets are weighted by nearness, and costs are those expected on the data at hand.
 """
@@ -8,19 +9,19 @@ the past data sets are weighted by nearness, and costs are those expected on the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from ..kinds import Family, Moment, Prior, Proposer
-from ..records import Config, Proposal, Recall, Trial
+from ..records import Config, Proposal, Recall, Trial, best_of_each
 from .agreement import trust
+from .candidates import CALLED_FOR, UNTRIED, Candidate, candidates
+from .choice import ByGain, Choice, InOrder
 from .odds import neighbours
-from .regret import Here, Past, pasts, seconds_for, weighted_quantile
+from .ranker import FACTS, MERITS, Judge, State
+from .regret import CEILING, FLAT, Here, pasts
 
-# What is expected of a config of a family nobody has tried, and of one that the description calls for.
-UNTRIED, CALLED_FOR = 0.5, 0.1
 # Regret before anything was tried, and of all other families on data that suit one family alone: the median config's.
 START = 1.0
 # A gain is divided by seconds to this power; less than the shortest makes no difference.
@@ -29,20 +30,6 @@ COST, SHORTEST = 0.5, 0.5
 OVERRUN = 1.5
 # A family that failed so often without success has nothing more to say.
 HOPELESS = 3
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A config of an accepted family and what is known of it on the neighbours."""
-
-    key: str  # Config.id
-    config: Config
-    family: str
-    preset: int | None  # its place among the family's presets
-    known: int  # neighbours it ran on
-    regret: float  # weighted mean on those; UNTRIED when there are none
-    best_on: tuple[str, ...]  # names of the neighbours where none was better
-    seconds: float | None  # expected here; None when nothing of its family was ever timed
 
 
 class Portfolio(Proposer):
@@ -61,57 +48,103 @@ class Portfolio(Proposer):
         families: Mapping[str, Family],
         here: Here | None = None,
         listens: bool = True,
+        judge: Judge | None = None,
+        more: Iterable[tuple[Config, str]] = (),
     ) -> None:
         """`families` are those that accept the data; `here` tells past seconds for the data and the machine at hand.
 
-        One that does not listen weighs neighbours by nearness alone, whatever the run finds out: M0.
+        One that does not listen weighs neighbours by nearness alone, whatever the run finds out: M0. With a `judge` it is M2.
+        `more` are further configs to choose from, with their families.
         """
         here = here or Here()
-        self.odds, self.listens = dict(prior.odds), listens
+        self.odds, self.listens, self.judge = dict(prior.odds), listens, judge
         self.room = here.room if here.room is not None else math.inf
         self.past = pasts(recall, here)
         self.families = dict(families)
         self.rank = {name: i for i, name in enumerate(families)}  # where nothing else decides
         near = np.array([p.neighbour.weight for p in self.past])
-        doubt = recall.nothing_like_it if self.past else 1.0
-        self.weights = np.concatenate([near, np.full(len(self.families), doubt / max(1, len(self.families)))])  # (t,)
-        self.candidates = sorted(_candidates(self.past, self.families, here), key=self._plain)
+        self.doubt = recall.nothing_like_it if self.past else 1.0
+        alone = np.full(len(self.families), self.doubt / max(1, len(self.families)))
+        self.weights = np.concatenate([near, alone])  # (t,)
+        self.candidates = sorted(candidates(self.past, self.families, here, more), key=self._plain)
         self.place = {c.key: i for i, c in enumerate(self.candidates)}
         self.regrets = self._regrets()  # (candidates, t)
         timed = [c.seconds for c in self.candidates if c.seconds is not None]
         typical = float(np.median(timed)) if timed else 1.0
         self.seconds = np.array([typical if c.seconds is None else c.seconds for c in self.candidates])
         self.whose = [c.family for c in self.candidates]
+        self._words: np.ndarray | None = None
 
     def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """The next n members of the portfolio, those already seen counted as its first."""
-        places = {t.number: self.place[t.config.id] for t in seen if t.config.id in self.place}
-        covered = [self.regrets[places[t.number]] for t in seen if t.outcome == "ok" and t.number in places]
-        left = np.min([np.full(len(self.weights), START), *covered], axis=0)
-        weights = self.weights * trust(seen, self.place, self.regrets) if self.listens else self.weights
-        weights = weights * (self.weights.sum() / weights.sum())
         seconds = self._expected(seen)
+        choice, seconds = self._choice(seen, seconds)
         hopeless = _hopeless(seen)
         closed = np.array([family in hopeless for family in self.whose], dtype=bool)
         closed |= seconds > OVERRUN * moment.seconds_left
-        closed[list(places.values())] = True
-        cost = np.maximum(SHORTEST, seconds) ** COST
+        closed[[self.place[t.config.id] for t in seen if t.config.id in self.place]] = True
         proposals: list[Proposal] = []
         while len(proposals) < n and not closed.all():
-            chosen = self._in_order(self._next(left, weights, cost, closed), closed)
+            chosen = self._in_order(choice.best(closed), closed)
             closed[chosen] = True
-            left = np.minimum(left, self.regrets[chosen])
+            choice.take(chosen)
             proposals.append(self._proposal(self.candidates[chosen], float(seconds[chosen])))
         return proposals
 
-    def _next(self, left: np.ndarray, weights: np.ndarray, cost: np.ndarray, closed: np.ndarray) -> int:
-        """Largest gain per cost; where none gains, the lowest regret for its cost; at last the plainest."""
+    def _choice(self, seen: Sequence[Trial], seconds: np.ndarray) -> tuple[Choice, np.ndarray]:
+        """How to choose now, and the seconds (candidates,) to expect."""
         if not self.past:
-            return int(np.argmin(closed))  # candidates lie in plain order
-        gain = np.maximum(0.0, left - self.regrets) @ weights / cost
-        regret = (self.regrets @ weights) * cost
-        order = np.lexsort([regret.round(9), -gain.round(9), closed])  # stable: plain order decides last
-        return int(order[0])
+            return InOrder(), seconds  # candidates lie in plain order
+        correction: float | np.ndarray = 0.0
+        if self.judge is not None:
+            verdict = self.judge.says(self.state(seen, self.judge.encode))
+            correction, seconds = verdict.correction, np.minimum(seconds * verdict.slower, self.room)
+        weights, left = self._trusted(seen), self._left(seen)
+        return ByGain(self.regrets, weights, left, _cost(seconds), correction), seconds
+
+    def _left(self, seen: Sequence[Trial]) -> np.ndarray:
+        """The regret (t,) that what was seen would have left on each past data set."""
+        places = [self.place[t.config.id] for t in seen if t.outcome == "ok" and t.config.id in self.place]
+        return np.min([np.full(len(self.weights), START), *self.regrets[places]], axis=0)
+
+    def _trusted(self, seen: Sequence[Trial]) -> np.ndarray:
+        """Weights (t,) of past data sets after what was seen."""
+        weights = self.weights * trust(seen, self.place, self.regrets) if self.listens else self.weights
+        return weights * (self.weights.sum() / weights.sum())
+
+    def state(self, seen: Sequence[Trial], encode: Callable[[Sequence[Config]], np.ndarray]) -> State:
+        """What a ranker is told of every candidate; `encode` turns configs into its words."""
+        if self._words is None:
+            self._words = encode([c.config for c in self.candidates])
+        trusted, past = self._trusted(seen), len(self.past)
+        near = trusted[:past] / max(trusted[:past].sum(), 1e-12)
+        table = self.regrets[:, :past]
+        mean = table @ near
+        known = np.array([[c.key in p.regret for p in self.past] for c in self.candidates])
+        facts = {
+            "mean": mean,
+            "spread": np.sqrt((table - mean[:, None]) ** 2 @ near),
+            "anywhere": table.mean(axis=1),
+            "known": known @ near,
+            "gain": np.maximum(0.0, self._left(seen) - self.regrets) @ trusted,
+            "seconds": np.log(np.maximum(self._expected(seen), 1e-2)),
+            "doubt": np.full(len(mean), self.doubt),
+        }
+        tried = [t for t in best_of_each(seen) if t.config.id in self.place]
+        merits = np.array([t.merit for t in tried if t.outcome == "ok" and t.merit is not None], dtype=float)
+        span = max(float(merits.max() - np.median(merits)), FLAT) if len(merits) else 1.0
+        said = [
+            (min(CEILING, float(merits.max() - t.merit) / span), 0.0)
+            if t.outcome == "ok" and t.merit is not None
+            else (CEILING, 1.0)
+            for t in tried
+        ]
+        return State(
+            facts=np.stack([facts[name] for name in FACTS], axis=1),
+            words=self._words,
+            seen=np.array([self.place[t.config.id] for t in tried], dtype=int),
+            merits=np.array(said, dtype=np.float32).reshape(len(tried), MERITS),
+        )
 
     def _in_order(self, chosen: int, closed: np.ndarray) -> int:
         """The chosen one; of presets that nobody tried, the first of its family: they lie in the order of their promise."""
@@ -187,36 +220,9 @@ def _bounded(ratios: Sequence[float]) -> float:
     return float(np.clip(np.median(ratios), 0.1, 10.0))
 
 
-def _candidates(past: Sequence[Past], families: Mapping[str, Family], here: Here) -> Iterable[Candidate]:
-    """Every config the neighbours know and every preset, of accepted families, once."""
-    presets = {c.id: (i, name) for name, family in families.items() for i, c in enumerate(family.presets)}
-    configs = {c.id: (c, name) for name, family in families.items() for c in family.presets}
-    for p in past:
-        configs |= {i: (p.configs[i], f) for i, f in p.family.items() if f in families and i not in configs}
-    timed = {name: [(p, i) for p in past for i in p.seconds if p.family[i] == name] for name in families}
-    usual = {name: _seconds(pairs, here) for name, pairs in timed.items()}
-    for key, (config, family) in configs.items():
-        ran = [p for p in past if key in p.regret]
-        weights = [max(p.neighbour.weight, 1e-12) for p in ran]
-        own = _seconds([(p, key) for p in ran if key in p.seconds], here)
-        yield Candidate(
-            key=key,
-            config=config,
-            family=family,
-            preset=presets[key][0] if key in presets else None,
-            known=len(ran),
-            regret=float(np.average([p.regret[key] for p in ran], weights=weights)) if ran else UNTRIED,
-            best_on=tuple(p.neighbour.name for p in ran if p.best == key),
-            seconds=usual[family] if own is None else own,
-        )
-
-
-def _seconds(timed: Sequence[tuple[Past, str]], here: Here) -> float | None:
-    """Weighted median of what configs took on neighbours, scaled to what is here."""
-    if not timed:
-        return None
-    weights = [max(p.neighbour.weight, 1e-12) for p, _ in timed]
-    return weighted_quantile([seconds_for(here, p, i) for p, i in timed], weights, 0.5)
+def _cost(seconds: np.ndarray) -> np.ndarray:
+    """What a gain is divided by."""
+    return np.maximum(SHORTEST, seconds) ** COST
 
 
 def _hopeless(seen: Iterable[Trial]) -> set[str]:

@@ -191,7 +191,7 @@ class Population:
 
     def _child(self, config: Config, origin: str, parent: Individual | None, arm: str = "evolution") -> Child | None:
         """None where it was tried, or asks for more than networks that were refused for their size."""
-        config = grammar.complete(config, self.productions)
+        config = grammar.complete(grammar.spelled(config, self.productions), self.productions)
         if not self.history.fresh(config) or grammar.fits(config, self.views, self.productions):
             return None
         if grammar.identity(config) in self._refused() or self._too_big(config):
@@ -220,7 +220,7 @@ class Population:
         return float(np.median(per_node)) * self._size(config) if per_node else None
 
     def odds(self, everyone: Sequence[Individual]) -> dict[str, float]:
-        """How much the networks that have a production did better than the others, as odds for drawing it again.
+        """What past runs and probes say of each production, times how much the networks of this run that have it did better.
 
         Ranks between -1 and 1 are averaged over the networks that have it, with a few that would have said nothing.
         """
@@ -234,7 +234,9 @@ class Population:
             for name in set(self._parts(config)):
                 totals[name] = totals.get(name, 0.0) + rank
                 counts[name] = counts.get(name, 0) + 1
-        return {name: math.exp(BELIEF * totals[name] / (counts[name] + BELIEF_DOUBT)) for name in totals}
+        seen = {name: math.exp(BELIEF * totals[name] / (counts[name] + BELIEF_DOUBT)) for name in totals}
+        before = self.scope.prior.productions
+        return {name: before.get(name, 1.0) * seen.get(name, 1.0) for name in {*before, *seen}}
 
     def _size(self, config: Config) -> int:
         return len(self._parts(config))

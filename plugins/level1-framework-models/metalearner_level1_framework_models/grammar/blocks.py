@@ -95,6 +95,7 @@ class Basic(Block):
 
     name = "basic"
     tags = ("convolution",)
+    evidence = ("order.gain",)
     loose = ("drop_path",)
 
     def space(self) -> Mapping[str, Range]:
@@ -117,6 +118,7 @@ class Inverted(Block):
 
     name = "inverted"
     tags: tuple[str, ...] = ("convolution", "depthwise")
+    evidence = ("order.gain",)
     loose: tuple[str, ...] = ("drop_path",)
 
     def space(self) -> Mapping[str, Range]:
@@ -163,6 +165,7 @@ class Strided(Down):
 
     name = "strided"
     tags = ("convolution",)
+    evidence = ("order.gain",)
 
     def build(self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[Part]]) -> nn.Module:
         """The module."""
@@ -188,6 +191,7 @@ class BasicDown(Down):
 
     name = "basic-down"
     tags = ("convolution",)
+    evidence = ("order.gain",)
     loose = ("drop_path",)
 
     def space(self) -> Mapping[str, Range]:
@@ -206,6 +210,7 @@ class InvertedDown(Down):
 
     name = "inverted-down"
     tags = ("convolution", "depthwise")
+    evidence = ("order.gain",)
 
     def space(self) -> Mapping[str, Range]:
         """As the inverted block's, and how much wider."""

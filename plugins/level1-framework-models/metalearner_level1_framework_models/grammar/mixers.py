@@ -43,6 +43,7 @@ class Conv(Mixer):
 
     name = "conv"
     tags = ("convolution",)
+    evidence = ("order.gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`kernel` is its length along each axis."""
@@ -64,6 +65,7 @@ class Depthwise(Conv):
 
     name = "depthwise"
     tags = ("convolution", "depthwise")
+    evidence = ("order.gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`dilation` is the gap between what the kernel touches; 1 where the axis is shorter."""
@@ -82,6 +84,7 @@ class Inception(Mixer):
 
     name = "inception"
     tags = ("convolution", "long-kernel")
+    evidence = ("order.gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`kernel` is the longest along time, the others half and a quarter; at most 11 where there are two axes."""
@@ -124,6 +127,7 @@ class LocalAttention(Mixer):
 
     name = "local-attention"
     tags = ("attention", "local")
+    evidence = ("order.gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`window` is positions a window, all axes together."""
@@ -239,6 +243,7 @@ class SetPooling(Mixer):
 
     name = "set-pooling"
     tags = ("set",)
+    evidence = ("symmetry.unordered_gain",)
 
     def accepts(self, view: View) -> bool:
         """At least one axis."""

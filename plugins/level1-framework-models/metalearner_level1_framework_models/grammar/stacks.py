@@ -112,6 +112,7 @@ class MeanPool(Pool):
     """The mean over all positions that are there; a vector stays what it is."""
 
     name = "mean"
+    evidence = ("symmetry.everywhere_gain",)
 
     def accepts(self, view: View) -> bool:
         """Any features."""
@@ -128,6 +129,7 @@ class MeanMaxPool(Pool):
     """Mean beside maximum, or a dense layer over both."""
 
     name = "mean-max"
+    evidence = ("symmetry.everywhere_gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`dense` brings both back to the channels of one, with norm and ReLU."""

@@ -107,6 +107,7 @@ class Patches(Leading):
 
     name = "patches"
     tags = ("convolution",)
+    evidence = ("order.gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`positions` is the most that are left, all axes together; half as many again still pass."""
@@ -142,6 +143,7 @@ class Steps(Leading):
 
     name = "steps"
     tags = ("convolution",)
+    evidence = ("order.gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`positions` is the most steps that are left; `kernel` is that of a short series, which keeps its length."""
@@ -178,6 +180,7 @@ class Elements(Leading):
 
     name = "elements"
     tags = ("set",)
+    evidence = ("symmetry.unordered_gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`width` is that of an element."""
@@ -266,6 +269,7 @@ class Reshape(Pictured):
     """Columns in their order, so many to a row: a table that was a picture, read line by line."""
 
     name = "reshape"
+    evidence = ("order.folded_gain",)
 
     def space(self) -> Mapping[str, Range]:
         """`row` is how many columns make a row."""
@@ -287,6 +291,7 @@ class Seriate(Pictured):
     """Columns laid out so that those which resemble each other are neighbours: a picture whose columns were shuffled."""
 
     name = "seriate"
+    evidence = ("topology.recovered_gain",)
 
     def row(self, numbers: Mapping[str, Any], view: View) -> int:
         """A picture about as wide as it is high."""

@@ -8,12 +8,24 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..records import Description
+from .records import Description
 
 # What counts beside one number: whether numbers are measurable at all, and the words of the task.
 VALID, SENTENCE = 0.5, 0.5
 # Standard deviations beyond this are not told apart.
 CLIP = 4.0
+# Numbers of a description that say what a cheap learner reaches, as a skill.
+LANDMARKS = (
+    "landmarkers.ridge", "landmarkers.neighbour", "landmarkers.relu", "complexity.neighbours", "complexity.column",
+    "complexity.additive", "complexity.tree", "order.local", "order.folded", "symmetry.everywhere", "symmetry.unordered",
+    "topology.recovered",
+)  # fmt: skip
+
+
+def landmark(numbers: Mapping[str, float | None]) -> float | None:
+    """What the best of the cheap learners reaches, 0 to 1; None where none was measured."""
+    known = [v for name in LANDMARKS if (v := numbers.get(name)) is not None]
+    return min(1.0, max(0.0, *known)) if known else None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,83 @@
+"""What the meta-model is worth: 20 groups of data sets that nothing was trained on are searched for real.
+
+    .venv/bin/python benchmarks/meta.py [--jobs 2]     # some hours; it may be cut off and started again
+    .venv/bin/python benchmarks/meta.py --table        # print the tables of what there is
+
+The groups are named in metamodel/groups.txt. `metalearner kb evaluate` beside it replays every group of the base on records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from metamodel import live, tables
+
+from metalearner.knowledge import Base
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "meta.jsonl"
+COMMAND = ".venv/bin/python benchmarks/meta.py"
+
+
+def main() -> None:
+    """Hold out, search, show."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument(
+        "--table", action="store_true", help="only print and write the tables of the results there are"
+    )
+    arguments.add_argument("--seeds", default="0,1,2")
+    arguments.add_argument("--only", default="", help="data sets, separated by commas; all of groups.txt otherwise")
+    arguments.add_argument("--jobs", type=int, default=1, help="at once, each on a core of its own")
+    arguments.add_argument("--results", type=Path, default=RESULTS)
+    given = arguments.parse_args()
+    named = [n for n in (HERE / "metamodel" / "groups.txt").read_text().splitlines() if n and not n.startswith("#")]
+    names = given.only.split(",") if given.only else named
+    if not given.table:
+        there = {(line["set"], line["seed"]) for line in read(given.results)}
+        wanted = list(live.tasks(names, list(map(int, given.seeds.split(","))), there))
+        print(f"{len(wanted)} searches to do, {len(there)} there", flush=True)
+        if wanted:
+            measure(wanted, named, given.jobs, given.results)
+    lines = [line for line in read(given.results) if line["set"] in names]
+    text = f"# What the meta-model is worth\n\nMade by `{COMMAND}`.\n\n" + tables.report(lines)
+    if given.results == RESULTS and not given.only:
+        (HERE / "meta.md").write_text(text)
+    print(text)
+
+
+def measure(wanted: list[tuple[str, int]], named: list[str], jobs: int, results: Path) -> None:
+    """Each search as a process of its own on a core of its own; its lines are written when all its arms are done."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    results.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="meta-") as scratch:
+        held = live.hold_out(Base.open(), named, Path(scratch))
+        context = get_context("spawn")
+        free = context.Queue()
+        for core in cores[:jobs]:
+            free.put(core)
+        with ProcessPoolExecutor(jobs, context, initializer=_pin, initargs=(free,)) as pool:
+            waiting = {pool.submit(live.search, name, seed, held): (name, seed) for name, seed in wanted}
+            for n, future in enumerate(as_completed(waiting), 1):
+                lines = future.result()
+                with results.open("a") as file:
+                    file.writelines(json.dumps(line) + "\n" for line in lines)
+                print(f"{n}/{len(wanted)} {' seed '.join(map(str, waiting[future]))}", flush=True)
+
+
+def _pin(free) -> None:
+    live.pinned(free.get())
+
+
+def read(file: Path) -> list[dict]:
+    """The lines there are."""
+    return [json.loads(line) for line in file.read_text().splitlines() if line] if file.exists() else []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Search the data sets of held-out groups for real: every arm over the same grammar, on the same rows, with the same stopping."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from metalearner import catalogue, plugins
+from metalearner.grow import cold, prepared
+from metalearner.kinds import Job, Moment, Proposer, Rung, Scope
+from metalearner.knowledge import Base, Memory, aligned
+from metalearner.propose import Blocks, Portfolio, Ranker, propose
+from metalearner.records import Proposal, Recall, Trial
+from metalearner.replay import known_well
+from metalearner.run import describe_setting
+from metalearner.teach import Verdict, challenge, learn
+from metalearner.worker import Begin
+
+TRIALS, SECONDS = 50, 1.0
+WARM_UP = 20.0
+RANDOM, TPE, M0, M1, M2 = "random", "TPE, cold", "portfolio (M0)", "task samples (M1)", "ranker (M2)"
+
+
+@dataclass(frozen=True)
+class Held:
+    """The groups that are judged, and what was trained without them."""
+
+    ids: frozenset[str]
+    verdict: Verdict | None
+    ranker: Path | None
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """M2 takes part where it passed the gate, which saw none of these groups."""
+        return (RANDOM, TPE, M0, M1, *([M2] if self.ranker else []))
+
+
+def hold_out(base: Base, names: Sequence[str], folder: Path) -> Held:
+    """Forget the data sets of these names, and all that is like them, and train a ranker on the rest."""
+    registry = plugins.load()
+    cards = catalogue.cards()
+    groups = {cards[name].group for name in names}
+    named = base.archive.groups(names=True)
+    lost = {named[i] for i, card in base.cards().items() if card.name in names or card.group in groups}
+    ids = frozenset(i for i in base.cards() if named[i] in lost)
+    known = [i for i in known_well(base) if i not in ids]
+    verdict = challenge(base, registry, known, print)
+    print(verdict, flush=True)
+    ranker = learn(base, registry, known) if verdict.better else None
+    if ranker:
+        ranker.save(folder / "ranker.npz")
+    return Held(ids, verdict, folder / "ranker.npz" if ranker else None)
+
+
+def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
+    """Every arm's search of one data set, a line each. What two arms both try is fitted once."""
+    folder = Path(tempfile.mkdtemp(prefix="meta-"))
+    try:
+        registry, base = plugins.load(), Base.open()
+        setting = prepared(name, registry, folder)
+        (folder / "trials").mkdir()
+        description = describe_setting(setting)
+        families = setting.families | setting.called_for(description)
+        card = setting.dataset.card
+        # An embedder that knows none of the groups that are judged; neighbours may be of any group but this one.
+        embedder = aligned(base.archive, base.cards().keys() - held.ids) if base.embedder else None
+        memory = Memory(base.archive, base.archive.kin(card, description), embedder)
+        recall = memory.recall(description, setting.task)
+        blocks = Blocks(registry.productions, setting.views, description.numbers)
+        prior = propose(setting.task, recall, families, setting.metric, setting.baseline, None, blocks)
+        scope = cold(setting, families, seed)
+        ranker = Ranker.load(held.ranker) if held.ranker else None
+        proposers: dict[str, Proposer] = {
+            RANDOM: registry.get("searchers", "random").begin(scope),
+            TPE: Default(scope, registry.get("searchers", "tpe").begin(scope)),
+            M0: Portfolio(recall, prior, families, listens=False),
+            M1: Portfolio(recall, prior, families),
+        }
+        if ranker:
+            proposers[M2] = Portfolio(recall, prior, families, judge=ranker.about(description))
+        bench = Bench(folder, seed)
+        bench.warm_up([Proposal(c, f.name, "warm-up") for f in families.values() for c in f.presets[:1]])
+        lines = []
+        for arm, proposer in proposers.items():
+            trials = bench.search(proposer, registry.get("searchers", "random").begin(scope))
+            lines.append({
+                "set": name, "group": catalogue.cards()[name].group, "modality": card.modality, "seed": seed, "arm": arm,
+                "described": round(description.seconds, 3) if arm in (M0, M1, M2) else 0.0,
+                "skills": [t.skill if t.outcome == "ok" else None for t in trials],
+                "seconds": [round(t.seconds, 4) for t in trials], "families": [t.proposal.family for t in trials],
+                "configs": [t.config.id[:12] for t in trials],
+            })  # fmt: skip
+        return lines
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Default(Proposer):
+    """A cold searcher that begins with the default config."""
+
+    name = "default first"
+
+    def __init__(self, scope: Scope, searcher: Proposer) -> None:
+        self.first, self.searcher = Portfolio(Recall(), scope.prior, scope.families), searcher
+
+    def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
+        """The first of the catalogue's order, then the searcher."""
+        return self.searcher.ask(n, seen, moment) if seen else self.first.ask(1, seen, moment)
+
+
+class Bench:
+    """Fits what is asked for, each config once."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.fit = Begin(folder, time.monotonic())()
+        self.seed, self.number = seed, 0
+        self.known: dict[str, Trial] = {}
+
+    def warm_up(self, proposals: Sequence[Proposal]) -> None:
+        """One fit for each learner, so that what it imports is paid for."""
+        for proposal in {p.config.production: p for p in proposals}.values():
+            self._fit(proposal, WARM_UP)
+
+    def search(self, proposer: Proposer, more: Proposer) -> list[Trial]:
+        """TRIALS trials; where the proposer has nothing left, by chance."""
+        seen: list[Trial] = []
+        while len(seen) < TRIALS:
+            proposals = proposer.ask(1, seen, Moment()) or more.ask(1, seen, Moment())
+            if not proposals:
+                break
+            trial = self.known.get(proposals[0].config.id) or self._fit(proposals[0], SECONDS)
+            self.known[trial.config.id] = trial
+            seen.append(replace(trial, number=len(seen), proposal=proposals[0]))
+        return seen
+
+    def _fit(self, proposal: Proposal, seconds: float) -> Trial:
+        rung = Rung(1.0, time.monotonic() + seconds, 1, self.seed)
+        self.number += 1
+        return next(self.fit(Job((self.number,), (proposal,), rung)))
+
+
+def pinned(core: int) -> None:
+    """This process runs on one core."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+
+
+def tasks(names: Sequence[str], seeds: Sequence[int], there: set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """What is to be searched and was not yet, seed by seed."""
+    return ((name, seed) for seed in seeds for name in names if (name, seed) not in there)

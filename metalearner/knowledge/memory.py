@@ -1,0 +1,172 @@
+"""What of the base may be remembered, of a description: its neighbours and all that was tried on them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..records import DatasetCard, Description, Experience, Neighbour, Recall, Task
+from ..space import landmark
+from .embedder import Embedder, train
+from .groups import group
+from .retrieve import Index, weigh
+from .store import FULL, Store
+
+# Of the weight of all neighbours, what made data sets may have.
+MADE = 0.5
+
+
+class Archive:
+    """The records of a store, read once, with the groups that data sets form."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cards: dict[str, DatasetCard] | None = None
+        self._groups: dict[bool, dict[str, str]] = {}
+        self._descriptions: dict[str | None, dict[str, Description]] = {}
+        self._experiences: dict[str, tuple[Experience, ...]] = {}
+
+    @property
+    def cards(self) -> Mapping[str, DatasetCard]:
+        """All data sets by id."""
+        if self._cards is None:
+            self._cards = self._store.cards()
+        return self._cards
+
+    def groups(self, names: bool = False) -> Mapping[str, str]:
+        """The group of each data set by id: same source, same data, or nearly so; with `names` also of the same name."""
+        if names not in self._groups:
+            self._groups[names] = group(self.cards, self.descriptions(), names)
+        return self._groups[names]
+
+    def descriptions(self, version: str | None = None) -> Mapping[str, Description]:
+        """One description a data set, of this version where there is one."""
+        if version not in self._descriptions:
+            self._descriptions[version] = self._store.descriptions(version)
+        return self._descriptions[version]
+
+    def experiences(self, datasets: Collection[str]) -> Mapping[str, tuple[Experience, ...]]:
+        """All that was tried on these data sets."""
+        missing = [i for i in datasets if i not in self._experiences]
+        self._experiences |= (
+            {i: tuple(found) for i, found in self._store.experiences(missing).items()} if missing else {}
+        )
+        return {i: self._experiences[i] for i in datasets}
+
+    def taught(self, output: str | None) -> set[str]:
+        """The data sets of which a full fit went well, for this output where one is named."""
+        sql = (
+            "SELECT DISTINCT dataset FROM experiences WHERE outcome = 'ok' AND rung >= ? AND (? IS NULL OR output = ?)"
+        )
+        return {row["dataset"] for row in self._store.query(sql, [FULL, output, output])}
+
+    def kin(self, card: DatasetCard, description: Description) -> frozenset[str]:
+        """The data sets that are this one: its name, source or hash, near duplicates, and all in their groups."""
+        if card == self.cards.get(card.id) and self.descriptions(description.version).get(card.id) == description:
+            groups = self.groups(names=True)
+            return frozenset(i for i in self.cards if groups[i] == groups[card.id])
+        cards = {**self.cards, "": card}  # "" is the one that is asked about
+        groups = group(cards, {**self.descriptions(description.version), "": description}, names=True)
+        return frozenset(i for i in self.cards if groups[i] == groups[""])
+
+
+class Memory:
+    """An archive, or what is left of it when some data sets are forgotten."""
+
+    def __init__(self, archive: Archive, forgotten: Collection[str] = (), embedder: Embedder | None = None) -> None:
+        """The embedder must not have been trained on what is forgotten: it would remember."""
+        self.archive, self.forgotten, self.embedder = archive, frozenset(forgotten), embedder
+        self._indexes: dict[tuple[str, str | None], Index] = {}
+
+    def recall(self, description: Description, task: Task | None = None, k: int = 15) -> Recall:
+        """At most k weighted neighbours of a description, and all that was tried on them.
+
+        With `task` only data sets with its output count, and on each its metric is preferred. Each experience's facts have
+        the `rows` of its data set; of several metrics tried on a data set only the commonest is brought.
+        """
+        index = self.index(description.version, task.output if task else None)
+        found = index.nearest(description, k)
+        if not found:
+            return Recall()
+        doubt, groups, cards = index.doubt(found[0][1]), self.archive.groups(), self.archive.cards
+        weights = bounded(weigh(found, groups, doubt), [cards[i].synthetic for i, _ in found])
+        tried = self.archive.experiences([i for i, _ in found])
+        experiences = {i: comparable(tried[i], cards[i].rows, task) for i, _ in found}
+        neighbours = []
+        for (i, distance), weight in zip(found, weights):
+            family, skill = best(experiences[i])
+            shared, reached = index.shared(description, i), landmark(index.numbers(i))
+            neighbours.append(Neighbour(i, cards[i].name, groups[i], weight, distance, family, skill, shared, reached))
+        return Recall(tuple(neighbours), doubt, experiences)
+
+    def index(self, version: str, output: str | None = None) -> Index:
+        """The data sets that can teach something: described, of a known card, with a full fit that went well."""
+        if (version, output) not in self._indexes:
+            known = (self.archive.taught(output) & self.archive.cards.keys()) - self.forgotten
+            described = {i: d for i, d in self.archive.descriptions(version).items() if i in known}
+            names = set(self.embedder.space.names) if self.embedder else set()
+            fits = all(set(d.numbers) == names for d in described.values())
+            self._indexes[version, output] = Index(described, self.archive.groups(), self.embedder if fits else None)
+        return self._indexes[version, output]
+
+
+def material(
+    archive: Archive, ids: Collection[str]
+) -> tuple[dict[str, Description], dict[str, dict[str, float]], Mapping[str, str]]:
+    """What an embedder learns from: descriptions, the skill of each config, the groups."""
+    known = {i: d for i, d in archive.descriptions().items() if i in ids}
+    return known, {i: skills(es) for i, es in archive.experiences(list(known)).items()}, archive.groups()
+
+
+def aligned(archive: Archive, ids: Collection[str]) -> Embedder | None:
+    """An embedder that knows these data sets alone."""
+    return train(*material(archive, ids))
+
+
+def comparable(experiences: Iterable[Experience], rows: int, task: Task | None) -> tuple[Experience, ...]:
+    """Those of one output and metric, the task's if there are any of them, with the rows of their data set."""
+    found = [e for e in experiences if task is None or e.task.get("output") == task.output]
+    metrics = Counter(e.metric for e in found if _counts(e))
+    if not metrics:
+        return ()
+    metric = task.metric if task and task.metric in metrics else min(metrics, key=lambda m: (-metrics[m], m))
+    return tuple(replace(e, facts={"rows": rows, **e.facts}) for e in found if e.metric == metric)
+
+
+def best(experiences: Iterable[Experience]) -> tuple[str, float | None]:
+    """The family and the skill of the best config over its full fits; seeds are averaged, lest luck win."""
+    found = [e for e in experiences if _counts(e) and e.skill is not None]
+    known, families = skills(found), {e.config.id: e.family for e in found}
+    if not known:
+        return "", None
+    config = min(known, key=lambda c: (-known[c], families[c], c))
+    return families[config], known[config]
+
+
+def skills(experiences: Iterable[Experience]) -> dict[str, float]:
+    """Mean skill of every config, by its id, over its full fits."""
+    found: dict[str, list[float]] = {}
+    for e in experiences:
+        if _counts(e) and e.skill is not None:
+            found.setdefault(e.config.id, []).append(e.skill)
+    return {config: float(np.mean(values)) for config, values in found.items()}
+
+
+def bounded(weights: Sequence[float], made: Sequence[bool]) -> list[float]:
+    """The weights, those of made data sets no more than MADE of all where there are real ones beside them.
+
+    >>> bounded([0.6, 0.2, 0.1], [True, False, False])
+    [0.45, 0.3, 0.15]
+    """
+    total, theirs = sum(weights), sum(w for w, m in zip(weights, made) if m)
+    if theirs <= MADE * total or theirs == total:
+        return list(weights)
+    down, up = MADE * total / theirs, (1 - MADE) * total / (total - theirs)
+    return [round(w * (down if m else up), 12) for w, m in zip(weights, made)]
+
+
+def _counts(e: Experience) -> bool:
+    return e.outcome == "ok" and e.rung >= FULL

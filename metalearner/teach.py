@@ -1,0 +1,160 @@
+"""Train what proposes on what is known: the ranker, M2, as a challenger that has to earn its place, and the library of blocks.
+
+Whatever is judged is judged as a stranger: data sets are left out by group, and neither neighbours, nor the embedder, nor the
+ranker have seen them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import library
+from .knowledge import Base, Memory, aligned
+from .plugins import Registry
+from .propose import RANKER, Lesson, Ranker, Vocabulary, train
+from .propose.lessons import LEAST
+from .propose.portfolio import START
+from .propose.ranker import State
+from .replay import Case, asked, by_group, case, difference_of, known_well, portfolio, replayed, samples
+
+# Parts that groups are left out in.
+PARTS = 5
+# A state of a lesson is what is known after so many trials.
+AFTER = (0, 0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 30)
+# Trials come from the front of what M1 would try: the chance falls with the place on this scale.
+FRONT = 12.0
+# What data sets that were made weigh.
+MADE = 0.5
+# The champion goes when the challenger has less regret, beyond doubt: the mean over these numbers of trials.
+TRIALS = (1, 2, 3, 5, 10, 20)
+M1, M2 = "task samples (M1)", "ranker (M2)"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Regret of the challenger less that of M1, mean over TRIALS, with its 95 % interval over groups."""
+
+    rows: Sequence[Mapping[str, Any]]  # of the replay
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def better(self) -> bool:
+        """Beyond doubt."""
+        return self.high < 0
+
+    def __str__(self) -> str:
+        groups = len({row["group"] for row in self.rows})
+        told = f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}] over {groups} groups"
+        return f"ranker less task samples, mean regret after {', '.join(map(str, TRIALS))} trials: {told}"
+
+
+def teach(base: Base, registry: Registry, say: Callable[[str], None]) -> bool:
+    """Challenge M1; whether the ranker won and is in use from now on."""
+    entries = library.mine(base, registry, known_well(base))
+    library.save(entries, base.folders[0] / library.LIBRARY)
+    for entry in entries:
+        say(str(entry))
+    verdict = challenge(base, registry, known_well(base), say)
+    file = base.folders[0] / RANKER
+    say(str(verdict))
+    ranker = learn(base, registry, known_well(base)) if verdict.better else None
+    if ranker is None:
+        file.unlink(missing_ok=True)
+        return False
+    ranker.save(file)
+    return True
+
+
+def challenge(base: Base, registry: Registry, ids: Collection[str], say: Callable[[str], None]) -> Verdict:
+    """Those of these data sets that are real, searched again by M0, M1 and M2, each part of the groups by what the others know."""
+    rows: list[dict[str, Any]] = []
+    groups = base.groups()
+    for part, held in enumerate(parts(base, ids)):
+        known = [i for i in ids if i not in held]
+        ranker = learn(base, registry, known)
+        strangers = recalled(base, registry, [i for i in sorted(held) if not base.cards()[i].synthetic], known)
+        for one in strangers:
+            if ranker is not None:
+                rows += replayed(one, groups[one.card.id], _arms(ranker, one))
+        say(f"part {part + 1} of {PARTS}: {len(held)} data sets by what {len(known)} others know")
+    return Verdict(rows, *difference_of(_regret(rows, M2), _regret(rows, M1)))
+
+
+def _regret(rows: Sequence[Mapping[str, Any]], arm: str) -> dict[str, float]:
+    """Mean over TRIALS, by group."""
+    each = [by_group(rows, arm, k) for k in TRIALS]
+    return {group: float(np.mean([found[group] for found in each])) for group in each[0]}
+
+
+def _arms(ranker: Ranker, one: Case) -> Any:
+    judge = ranker.about(one.description)
+    return {
+        "portfolio (M0)": (portfolio, False),
+        M1: (samples, False),
+        M2: (lambda c, seed: asked(c, seed, c.portfolio(judge=judge)), False),
+    }
+
+
+def learn(base: Base, registry: Registry, ids: Collection[str]) -> Ranker | None:
+    """A ranker from these data sets, each told as a stranger to the others."""
+    strangers: list[Case] = []
+    for held in parts(base, ids):
+        known = [i for i in ids if i not in held]
+        strangers += recalled(base, registry, sorted(held), known)
+    vocabulary = Vocabulary.fit([[e.config for e in c.tried.values()] for c in strangers], LEAST)
+    rng = np.random.default_rng(0)
+    return train([lesson(c, vocabulary, rng) for c in strangers], vocabulary)
+
+
+def recalled(base: Base, registry: Registry, asked_about: Sequence[str], known: Collection[str]) -> list[Case]:
+    """Data sets as strangers to a base that knows these alone."""
+    embedder = aligned(base.archive, known) if base.embedder else None
+    memory = Memory(base.archive, base.cards().keys() - set(known), embedder)
+    return [case(i, memory, registry) for i in asked_about]
+
+
+def parts(base: Base, ids: Collection[str]) -> list[frozenset[str]]:
+    """Data sets by parts, whole groups in each; names count as groups."""
+    groups = base.archive.groups(names=True)
+    names = sorted({groups[i] for i in ids})
+    part = {name: n % PARTS for n, name in enumerate(np.random.default_rng(0).permutation(names))}
+    return [frozenset(i for i in ids if part[groups[i]] == n) for n in range(PARTS)]
+
+
+def lesson(one: Case, vocabulary: Vocabulary, rng: np.random.Generator) -> Lesson:
+    """States of a search on a data set, with what is true of every config that was tried there."""
+    proposer = one.portfolio(everything=True)
+    known = np.array([i for i, c in enumerate(proposer.candidates) if c.key in one.tried])
+    keys = [proposer.candidates[i].key for i in known]
+    regrets = np.array([one.regrets[key] for key in keys])
+    mean = proposer.state([], vocabulary.encode).facts[known, 0]
+    chance = np.exp(-np.argsort(np.argsort(mean)) / FRONT)
+    states, gains = [], []
+    for n in AFTER:
+        drawn = rng.choice(len(known), min(n, len(known) - 1), replace=False, p=chance / chance.sum())
+        seen = [one.trial(k, keys[j]) for k, j in enumerate(drawn)]
+        states.append(_only(proposer.state(seen, vocabulary.encode), known))
+        gains.append(np.maximum(0.0, min(START, *regrets[drawn], START) - regrets))
+    took = [one.tried[key].seconds if one.tried[key].outcome == "ok" else np.nan for key in keys]
+    return Lesson(
+        description=one.description,
+        states=states,
+        regrets=regrets,
+        gains=gains,
+        seconds=np.log(np.maximum(took, 1e-2) / np.maximum(proposer.seconds[known], 1e-2)),
+        weight=MADE if one.card.synthetic else 1.0,
+    )
+
+
+def _only(state: State, rows: np.ndarray) -> State:
+    """The state with these candidates alone; what was seen is among them."""
+    place = {row: i for i, row in enumerate(rows)}
+    return replace(
+        state, facts=state.facts[rows], words=state.words[rows], seen=np.array([place[s] for s in state.seen], int)
+    )
