@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/meta.py [--jobs 2]     # some hours; it may be cut off and started again
     .venv/bin/python benchmarks/meta.py --table        # print the tables of what there is
+    .venv/bin/python benchmarks/meta.py --replay       # every group of the base on its records: rivals, ablations, growth
 
-The groups are named in metamodel/groups.txt. `metalearner kb evaluate` beside it replays every group of the base on records.
+The groups are named in metamodel/groups.txt.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from metamodel import live, tables
+from metamodel import live, replay, tables
 
+from metalearner import plugins
 from metalearner.knowledge import Base
 
 HERE = Path(__file__).parent
@@ -31,11 +33,18 @@ def main() -> None:
     arguments.add_argument(
         "--table", action="store_true", help="only print and write the tables of the results there are"
     )
+    arguments.add_argument("--replay", action="store_true", help="replay records instead")
     arguments.add_argument("--seeds", default="0,1,2")
     arguments.add_argument("--only", default="", help="data sets, separated by commas; all of groups.txt otherwise")
     arguments.add_argument("--jobs", type=int, default=1, help="at once, each on a core of its own")
     arguments.add_argument("--results", type=Path, default=RESULTS)
     given = arguments.parse_args()
+    if given.replay:
+        text = f"# The base, replayed\n\nMade by `{COMMAND} --replay`.\n\n"
+        text += replay.report(replay.rows(Base.open(), plugins.load(), print))
+        (HERE / "meta_replay.md").write_text(text)
+        print(text)
+        return
     named = [n for n in (HERE / "metamodel" / "groups.txt").read_text().splitlines() if n and not n.startswith("#")]
     names = given.only.split(",") if given.only else named
     if not given.table:

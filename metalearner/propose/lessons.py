@@ -62,8 +62,7 @@ def train(lessons: Sequence[Lesson], vocabulary: Vocabulary, seed: int = 0) -> R
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
     for _ in range(STEPS):
         which, drawn, gains = zip(*(states[j] for j in rng.choice(len(states), STATES, p=often / often.sum())))
-        given = [torch.from_numpy(a) for a in batch(drawn, points[list(which)])]
-        facts, words, point, seen, merits, real = given
+        facts, words, point, seen, merits, real = map(torch.from_numpy, batch(drawn, points[list(which)]))
         shown = (torch.rand((len(drawn), 1, words.shape[-1]), generator=generator) >= HIDE).float()
         point = point * (torch.rand(point.shape, generator=generator) >= HIDE)
         inputs = (facts, words * shown, point, seen * shown, merits, real)

@@ -97,8 +97,8 @@ class Portfolio(Proposer):
             return InOrder(), seconds  # candidates lie in plain order
         correction: float | np.ndarray = 0.0
         if self.judge is not None:
-            verdict = self.judge.says(self.state(seen, self.judge.encode))
-            correction, seconds = verdict.correction, np.minimum(seconds * verdict.slower, self.room)
+            said = self.judge.says(self.state(seen, self.judge.encode))
+            correction, seconds = said.correction, np.minimum(seconds * said.slower, self.room)
         weights, left = self._trusted(seen), self._left(seen)
         return ByGain(self.regrets, weights, left, _cost(seconds), correction), seconds
 

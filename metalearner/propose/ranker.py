@@ -96,16 +96,16 @@ class Judge:
         """Configs (n, p) as `State` has them."""
         return self.ranker.vocabulary.encode(configs)
 
-    def says(self, state: State) -> Verdict:
+    def says(self, state: State) -> Expectation:
         """What to expect of each candidate."""
         said = forward(self.ranker.weights, batch([state], [self.point]), np.exp, _joined)[0]
         regrets, gains, seconds = said[:, :-2], said[:, -2], said[:, -1]
         slower = np.exp(np.clip(seconds, -2.0, 2.0))
-        return Verdict(np.clip(np.sort(regrets, axis=1), 0.0, CEILING), gains - state.facts[:, 1], slower)
+        return Expectation(np.clip(np.sort(regrets, axis=1), 0.0, CEILING), gains - state.facts[:, 1], slower)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Expectation:
     """What a ranker expects of c candidates."""
 
     regrets: np.ndarray  # (c, 3) at QUANTILES, rising

@@ -35,7 +35,8 @@ def table(frame: pd.DataFrame) -> Table:
     def read(wanted: Sequence[str]) -> Iterator[dict[str, Cells]]:
         for start in range(0, len(frame), CHUNK):
             part = frame.iloc[start : start + CHUNK]
-            yield {name: _cells(part.iloc[:, names.index(name)]) for name in wanted}
+            columns = dict(zip(names, (column for _, column in part.items())))
+            yield {name: _cells(columns[name]) for name in wanted}
 
     categories = (name for name, kind in zip(names, frame.dtypes) if isinstance(kind, pd.CategoricalDtype))
     return Table("DataFrame", names, read, {"form": "frame"}, frozenset(categories))

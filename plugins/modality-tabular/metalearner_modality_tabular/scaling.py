@@ -7,7 +7,7 @@ that trees lose nothing by them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from .columns import MOST_LEVELS, used
 
 BOUND = 3.0  # what the smooth clip approaches, in robust deviations
 FURTHEST = 3e6  # days since 1970 that a calendar is asked about
+FEW = 8  # rows that are looked up one by one
 
 
 class TableScaling(Transform):
@@ -38,19 +39,16 @@ class TableScaling(Transform):
 
     def apply(self, state: State, fields: Fields) -> Tensors:
         """Values within +-BOUND, NaN where missing; codes 0 where missing or never seen, None without categories."""
-        p = _width(state)
-        values = np.empty((fields.rows, p, 1), np.float32)
-        at = 0
-        for column in state["numbers"]:
-            raw = np.asarray(fields[column["name"]], np.float64)
-            values[:, at, 0] = _clipped((raw - column["centre"]) / column["scale"])
-            at += 1
-            for cycle in column["cycles"]:
-                turns = 2 * np.pi * _turns(raw, cycle)
-                values[:, at, 0], values[:, at + 1, 0] = np.sin(turns), np.cos(turns)
-                at += 2
+        columns = state["numbers"]
+        raw = np.empty((fields.rows, len(columns)))
+        for j, column in enumerate(columns):
+            raw[:, j] = fields[column["name"]]
+        centre, scale = (np.array([column[key] for column in columns]) for key in ("centre", "scale"))
+        values = _clipped((raw - centre) / scale).astype(np.float32)
+        if any(column["cycles"] for column in columns):
+            values = _with_cycles(values, raw, columns)
         codes = [_codes(np.asarray(fields[c["name"]]), c["levels"]) for c in state["categories"]]
-        return {"table": Tensor(values, np.stack(codes, axis=1) if codes else None)}
+        return {"table": Tensor(values[:, :, None], np.stack(codes, axis=1) if codes else None)}
 
     def views(self, state: State) -> dict[str, View]:
         """The view "table"."""
@@ -80,7 +78,20 @@ def _levels(column: np.ndarray) -> list[str]:
     return [word for word, _ in ranked[:MOST_LEVELS]]
 
 
+def _with_cycles(values: np.ndarray, raw: np.ndarray, columns: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Values (n, p) with sine and cosine of its cycles after each date."""
+    found = []
+    for j, column in enumerate(columns):
+        found.append(values[:, j])
+        for cycle in column["cycles"]:
+            turns = 2 * np.pi * _turns(raw[:, j], cycle)
+            found += [np.sin(turns), np.cos(turns)]
+    return np.stack(found, axis=1).astype(np.float32)
+
+
 def _codes(column: np.ndarray, levels: list[str]) -> np.ndarray:
+    if len(column) <= FEW:  # a dictionary would take longer to make than it saves
+        return np.array([levels.index(word) + 1 if word in levels else 0 for word in column.tolist()], np.int64)
     code = {level: i for i, level in enumerate(levels, 1)}
     return np.fromiter((code.get(word, 0) for word in column.tolist()), np.int64, len(column))
 
