@@ -41,7 +41,7 @@ LEAST, EACH = 2.0, 3e-6
 LEAST_ORDERED, EACH_ORDERED, MOST = 5.0, 6e-6, 20.0
 ORDERED = ("time", "space", "tokens")
 SEED, SECOND = 0, 1
-# Seconds for a first fit that pays for imports, and the number of its trial, far from any that counts.
+# Seconds for a first fit that pays for imports, and the number of the first of them, far from any that counts.
 WARM_UP, UNCOUNTED = 20.0, 90_000
 # After these a worker may be a new one, whose first fits would pay for imports again.
 ENDED = ("timeout", "crash")
@@ -225,6 +225,7 @@ class Gang:
         self.executor: Executor = registry.get("executors", "local")
         self.executor.start(Wandering(folder, time.monotonic()), workers)
         self.warm: set[str] = set()  # roots whose imports are paid
+        self.uncounted = UNCOUNTED  # the number of the next warm-up: none is used twice
 
     def turn_to(self, name: str, course: Course) -> None:
         """The next data set."""
@@ -258,13 +259,12 @@ class Gang:
     def _warm_up(self, course: Course) -> None:
         """Each worker fits something of each learner that is new to it, which nobody counts."""
         first = {c.production: Proposal(c, f, "warm-up") for c, f in reversed(course.presets)}
-        number = UNCOUNTED
         for root in sorted(first.keys() - self.warm):
             self._all_idle()
             for _ in range(self.workers):
                 rung = Rung(1.0, time.monotonic() + WARM_UP, 1, SEED)
-                self.executor.submit(Job((number,), (first[root],), rung))
-                number += 1
+                self.executor.submit(Job((self.uncounted,), (first[root],), rung))
+                self.uncounted += 1
             self._all_idle()
             self.warm.add(root)
 

@@ -187,8 +187,8 @@ def proposal_lines(look: Mapping[str, Any]) -> list[str]:
 
 def explanation_lines(look: Mapping[str, Any]) -> list[str]:
     """What `--explain` adds: the blocks believed in more or less than chance, the furthest first, and those that were learnt."""
-    telling = sorted(look["productions"].items(), key=lambda item: -abs(math.log(item[1])))
-    lines = [f"  {look['leanings'][name]}" for name, odds in telling if abs(math.log(odds)) > 0.1]
+    odds = look["productions"]
+    lines = [f"  {look['leanings'][name]}" for name in sorted(look["leanings"], key=lambda n: -abs(math.log(odds[n])))]
     lines = ["blocks", *(lines or ["  no probe is confirmed and no neighbour tells: each as likely as the next"])]
     learnt = [f"  {entry['told']}" for entry in look["learnt"]]
     return lines + (["learnt from past runs", *learnt] if learnt else [])

@@ -229,6 +229,16 @@ def test_correlation_against_lag_shows_the_rows_of_a_hidden_picture():
     assert len(seen(Locality(), np.random.default_rng(0).normal(size=(50, 9, 7, 1)), "space", "time")) == 2
 
 
+def test_columns_that_say_the_same_can_be_laid_out_and_so_can_empty_ones():
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.integers(0, 2, (60, 7)), 6, axis=1).astype(np.float32)
+    x[:, :3] = np.nan
+    alike = resemblance(x)
+    assert np.isfinite(alike).all()
+    for correlation in (alike, alike + np.float32(1e-5)):
+        assert sorted(layout(correlation)) == sorted(set(layout(correlation)))
+
+
 def test_a_recovered_layout_is_a_grid_of_all_columns():
     rng = np.random.default_rng(0)
     (sight,) = seen(Topology(), digits()[:, rng.permutation(64)], "columns")

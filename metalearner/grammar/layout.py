@@ -13,7 +13,9 @@ NEIGHBOURS = 6
 
 def resemblance(x: np.ndarray) -> np.ndarray:
     """|correlation| (p, p) of columns (n, p); what is missing (NaN) counts as the mean."""
-    centred = np.where(np.isfinite(x), x - np.nanmean(np.where(np.isfinite(x), x, np.nan), axis=0), 0.0)
+    known = np.isfinite(x)
+    mean = np.where(known, x, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, x - mean, 0.0)
     centred = centred / (centred.std(axis=0) + 1e-9)
     return np.abs(centred.T @ centred / len(x))
 
@@ -23,7 +25,7 @@ def layout(correlation: np.ndarray) -> np.ndarray:
     from scipy.optimize import linear_sum_assignment
 
     p = len(correlation)
-    places = _flattened(_apart(1 - correlation))  # (p, 2)
+    places = _flattened(_apart(1 - np.minimum(correlation, 1.0)))  # (p, 2); rounding may have gone beyond 1
     across = width(p)
     cells = np.stack(np.divmod(np.arange(-(-p // across) * across), across), axis=1).astype(float)
     cells, places = (v - v.mean(axis=0) for v in (cells, places))

@@ -46,7 +46,7 @@ class Prior:
     odds: Mapping[str, float]  # by family, sums to 1, never below the uniform floor
     reasons: Mapping[str, str]  # by family, every number read from what made the odds
     productions: Mapping[str, float] = field(default_factory=dict)  # odds of blocks against chance: 1 is like any other
-    leanings: Mapping[str, str] = field(default_factory=dict)  # their reasons
+    leanings: Mapping[str, str] = field(default_factory=dict)  # the reasons of those that have one of their own
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,11 @@ class Leaning:
 
     @property
     def reason(self) -> str:
-        """One sentence, every number of which is read from here."""
+        """One sentence, every number of which is read from here; empty where only the others of its symbol moved it."""
         parts = [f"{name} {gain:.2f} (x{worth(gain):.1f})" for name, gain in self.gains.items()]
-        if self.of and abs(math.log(self.neighbours)) > 0.05:
+        if abs(math.log(self.neighbours)) > 0.05:
             parts.append(f"networks of {neighbours(self.of)} (x{self.neighbours:.1f})")
-        return f"{self.production} x{self.odds:.1f}: " + ("; ".join(parts) or f"what the other {self.symbol}s leave it")
+        return f"{self.production} x{self.odds:.1f}: {'; '.join(parts)}" if parts else ""
 
 
 def leanings(past: Sequence[Past], blocks: Blocks) -> dict[str, Leaning]:

@@ -50,5 +50,5 @@ def propose(
         odds={name: o.value for name, o in found.items()},
         reasons={name: o.reason for name, o in found.items()},
         productions={name: leaning.odds for name, leaning in believed.items()},
-        leanings={name: leaning.reason for name, leaning in believed.items()},
+        leanings={name: leaning.reason for name, leaning in believed.items() if leaning.reason},
     )
