@@ -112,6 +112,7 @@ def show_sights(folder: Path) -> None:
             if grid:
                 figure = go.Figure(go.Heatmap(z=sight["values"], showscale=False))
                 figure.update_yaxes(autorange="reversed", scaleanchor="x")
+                figure.update_xaxes(constrain="domain")
             else:
                 lags = list(range(sight["first"], sight["first"] + len(sight["values"])))
                 figure = go.Figure(go.Scatter(x=lags, y=sight["values"], mode="lines+markers", name="intact"))
