@@ -113,7 +113,7 @@ def describe(
     """Say what a data set looks like, in named numbers."""
     from .text import description_lines
 
-    look = _look(source, sentence, target, cold=True, blind=False)
+    look = _look(source, sentence, target, cold=True, blind=False, pictures=True)
     typer.echo(json.dumps(look["description"]) if as_json else "\n".join(description_lines(look)))
 
 
@@ -139,13 +139,15 @@ def propose(
     typer.echo(json.dumps(look) if as_json else "\n".join(lines))
 
 
-def _look(source: str, sentence: str, target: str | None, cold: bool, blind: bool) -> dict[str, Any]:
+def _look(
+    source: str, sentence: str, target: str | None, cold: bool, blind: bool, pictures: bool = False
+) -> dict[str, Any]:
     from . import plugins
     from .look import look
     from .request import Request
     from .task import Wish
 
-    return look(Request(source, Wish(sentence, target), cold=cold, blind=blind), plugins.load())
+    return look(Request(source, Wish(sentence, target), cold=cold, blind=blind), plugins.load(), pictures)
 
 
 @app.command()

@@ -8,6 +8,7 @@ has a part that looks like nothing in the catalogue, two levels deep.
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -112,7 +113,10 @@ def find(folders: Iterable[Path], registry: Registry) -> list[Entry]:
     for folder in folders:
         try:
             entries = [Entry.from_json(e) for e in json.loads((folder / LIBRARY).read_text())]
-        except (OSError, ValueError, KeyError, TypeError):
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            warnings.warn(f"knowledge base: {LIBRARY} cannot be read ({problem})", RuntimeWarning, stacklevel=2)
             continue
         return [e for e in entries if not grammar.check(e.meaning, registry.productions)]
     return []

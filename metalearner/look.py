@@ -23,8 +23,8 @@ from .request import Request
 from .run import foresee, formulate_and_prepare
 
 
-def look(request: Request, registry: Registry) -> dict[str, Any]:
-    """Task, description, neighbours, odds, forecast and first proposals of a source, as JSON."""
+def look(request: Request, registry: Registry, pictures: bool = False) -> dict[str, Any]:
+    """Task, description, neighbours, odds, forecast and first proposals of a source, as JSON; `pictures` adds the probes' sights."""
     source = sources.find(request.source)
     with tempfile.TemporaryDirectory() as scratch:
         story = Story(Path(scratch) / "events.jsonl")
@@ -39,7 +39,7 @@ def look(request: Request, registry: Registry) -> dict[str, Any]:
                 "rows": setting.dataset.card.rows,
                 "views": setting.views,
                 "description": foresight.description,
-                "sights": sights(setting.dataset, setting.transform, registry.probes.values()),
+                "sights": sights(setting.dataset, setting.transform, registry.probes.values()) if pictures else [],
                 "neighbours": prior.neighbours,
                 "nothing_like_it": prior.nothing_like_it,
                 "odds": prior.odds,

@@ -14,6 +14,7 @@ import numpy as np
 
 from . import library
 from .knowledge import Base, Memory, aligned
+from .knowledge.memory import MADE
 from .plugins import Registry
 from .propose import RANKER, Lesson, Ranker, Vocabulary, train
 from .propose.lessons import LEAST
@@ -27,8 +28,6 @@ PARTS = 5
 AFTER = (0, 0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 30)
 # Trials come from the front of what M1 would try: the chance falls with the place on this scale.
 FRONT = 12.0
-# What data sets that were made weigh.
-MADE = 0.5
 # The champion goes when the challenger has less regret, beyond doubt: the mean over these numbers of trials.
 TRIALS = (1, 2, 3, 5, 10, 20)
 M1, M2 = "task samples (M1)", "ranker (M2)"

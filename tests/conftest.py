@@ -35,3 +35,18 @@ def registry():
     from metalearner import plugins
 
     return plugins.load()
+
+
+@pytest.fixture(scope="session")
+def experience():
+    """Makes a record of a full fit that went well: (card, config, family, skill)."""
+    from metalearner.records import Experience
+
+    def made(of, config, family, skill):
+        return Experience(
+            dataset=of.id, data_hash=of.data_hash, task={"output": "classification", "metric": "accuracy"}, config=config,
+            family=family, seed=0, rung=1.0, outcome="ok", metric="accuracy", score=float(skill), baseline=0.0,
+            skill=float(skill), seconds=1.0, facts={"folds": 1},
+        )  # fmt: skip
+
+    return made

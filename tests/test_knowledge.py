@@ -662,3 +662,11 @@ def test_a_sample_to_verify_is_drawn_by_chance_from_what_went_well(base: Base) -
     assert len(one) == 5 and one == same and one != two
     assert all(e.outcome == "ok" and e.dataset == c.id for e, c in one)
     assert len(base.verify_sample(100, np.random.default_rng(0))) == 12
+
+
+def test_a_description_whose_card_is_missing_is_passed_over(tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped"
+    (shipped / "records").mkdir(parents=True)
+    append(shipped / "records" / "tabular.jsonl", [Line.of(description(0), card("nobody").id)])
+    base = Base.open(tmp_path / "home", shipped)
+    assert base.archive.descriptions() == {} and base.recall(description(0)).neighbours == ()

@@ -9,7 +9,7 @@ from metalearner import grammar, replay
 from metalearner.hindsight import hindsight
 from metalearner.knowledge import Base
 from metalearner.knowledge.embedder import COMMON, Embedder, alignment, train
-from metalearner.records import DatasetCard, Description, Experience
+from metalearner.records import DatasetCard, Description
 from metalearner.text import hindsight_lines, replay_lines
 
 FAMILIES = ("linear", "trees", "mlp", "kernel-ridge")
@@ -32,16 +32,8 @@ def skills(kind, configs):
     return worth if kind == 0 else worth[::-1]
 
 
-def experience(of, config, family, skill):
-    return Experience(
-        dataset=of.id, data_hash=of.data_hash, task={"output": "classification", "metric": "accuracy"}, config=config,
-        family=family, seed=0, rung=1.0, outcome="ok", metric="accuracy", score=float(skill), baseline=0.0, skill=float(skill),
-        seconds=1.0, facts={"folds": 1},
-    )  # fmt: skip
-
-
 @pytest.fixture
-def base(tmp_path, registry):
+def base(tmp_path, registry, experience):
     """Ten data sets of two kinds, no two of one group."""
     found = Base.open(tmp_path / "home", shipped=None)
     configs = [

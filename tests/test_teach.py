@@ -13,7 +13,7 @@ from metalearner.knowledge import Base, Memory
 from metalearner.propose import RANKER, Ranker, Vocabulary, lessons
 from metalearner.propose.choice import ByGain
 from metalearner.propose.words import words
-from metalearner.records import Axis, Config, DatasetCard, Description, Experience, View
+from metalearner.records import Axis, Config, DatasetCard, Description, View
 
 FAMILIES = ("linear", "trees", "mlp", "kernel-ridge", "forest")
 SERIES = {"x": View((Axis("time", 64),), 2)}
@@ -26,23 +26,15 @@ def described(i, kind):
     return Description("1", {"telling": 3.0 * kind + float(rng.normal(0, 0.1)), "classes": 2.0} | numbers, (), 0.5)
 
 
-def record(card, config, family, skill):
-    return Experience(
-        dataset=card.id, data_hash=card.data_hash, task={"output": "classification", "metric": "accuracy"}, config=config,
-        family=family, seed=0, rung=1.0, outcome="ok", metric="accuracy", score=float(skill), baseline=0.0, skill=float(skill),
-        seconds=1.0, facts={"folds": 1},
-    )  # fmt: skip
-
-
 @pytest.fixture
-def base(tmp_path, registry):
+def base(tmp_path, registry, experience):
     """Forty data sets of two kinds, no two of one group."""
     found = Base.open(tmp_path / "home", shipped=None)
     configs = [(grammar.complete(p, registry.productions), n) for n in FAMILIES for p in registry.families[n].presets]
     worth = np.linspace(0.9, 0.3, len(configs))
     for i in range(40):
         card = DatasetCard(f"set {i}", f"group {i}", "tabular", 400, f"hash of {i}")
-        tried = [record(card, c, f, s) for (c, f), s in zip(configs, worth if i % 2 else worth[::-1])]
+        tried = [experience(card, c, f, s) for (c, f), s in zip(configs, worth if i % 2 else worth[::-1])]
         assert found.add(card, described(i, i % 2), tried) == []
     return found
 
@@ -98,13 +90,13 @@ def test_only_a_ranker_that_won_beyond_doubt_is_kept(base, registry, monkeypatch
         assert (Ranker.find(base.folders) is not None) == kept
 
 
-def test_where_neighbours_say_it_all_no_ranker_is_used(tmp_path, registry, monkeypatch):
+def test_where_neighbours_say_it_all_no_ranker_is_used(tmp_path, registry, experience, monkeypatch):
     monkeypatch.setattr(lessons, "STEPS", 20)
     found = Base.open(tmp_path / "plain", shipped=None)
     configs = [(grammar.complete(p, registry.productions), n) for n in FAMILIES for p in registry.families[n].presets]
     for i in range(10):
         card = DatasetCard(f"set {i}", f"group {i}", "tabular", 400, f"hash of {i}")
-        tried = [record(card, c, f, s) for (c, f), s in zip(configs, np.linspace(0.9, 0.3, len(configs)))]
+        tried = [experience(card, c, f, s) for (c, f), s in zip(configs, np.linspace(0.9, 0.3, len(configs)))]
         found.add(card, described(i, 0), tried)
     assert not teach.teach(found, registry, lambda line: None)
     assert Ranker.find(found.folders) is None
@@ -131,7 +123,7 @@ def network(mixers, registry):
 
 
 @pytest.fixture
-def composed(tmp_path, registry):
+def composed(tmp_path, registry, experience):
     """Networks with one after the other of two mixers win on four groups out of five."""
     found = Base.open(tmp_path / "composed", shipped=None)
     turn = Config("in-turn", {}, {"mixer": (Config("spectral"), Config("gru"))})
@@ -140,7 +132,7 @@ def composed(tmp_path, registry):
     for i in range(5):
         card = DatasetCard(f"set {i}", f"group {i}", "signal", 400, f"hash of {i}")
         skills = [0.9, 0.5, 0.4, 0.3] if i < 4 else [0.3, 0.9, 0.5, 0.4]
-        tried = [record(card, c, f"invented-{n}", s) for n, (c, s) in enumerate(zip([good, *plain], skills))]
+        tried = [experience(card, c, f"invented-{n}", s) for n, (c, s) in enumerate(zip([good, *plain], skills))]
         assert found.add(card, described(i, 0), tried) == []
     return found
 
@@ -173,4 +165,11 @@ def test_a_library_that_cannot_be_said_is_left_out(tmp_path, registry):
     library.save([entry], tmp_path / library.LIBRARY)
     assert library.find([tmp_path], registry) == []
     (tmp_path / library.LIBRARY).write_text("[{")
-    assert library.find([tmp_path], registry) == []
+    with pytest.warns(RuntimeWarning, match="library.json cannot be read"):
+        assert library.find([tmp_path], registry) == []
+
+
+def test_a_ranker_that_cannot_be_read_is_named_and_left_out(tmp_path):
+    (tmp_path / RANKER).write_bytes(b"PK no archive")
+    with pytest.warns(RuntimeWarning, match="ranker.npz cannot be read"):
+        assert Ranker.find([tmp_path]) is None

@@ -19,7 +19,7 @@ from metalearner.propose import Blocks, Portfolio, Ranker, propose
 from metalearner.records import Proposal, Recall, Trial
 from metalearner.replay import known_well
 from metalearner.run import describe_setting
-from metalearner.teach import Verdict, challenge, learn
+from metalearner.teach import challenge, learn
 from metalearner.worker import Begin
 
 TRIALS, SECONDS = 50, 1.0
@@ -32,13 +32,7 @@ class Held:
     """The groups that are judged, and what was trained without them."""
 
     ids: frozenset[str]
-    verdict: Verdict | None
-    ranker: Path | None
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """M2 takes part where it passed the gate, which saw none of these groups."""
-        return (RANDOM, TPE, M0, M1, *([M2] if self.ranker else []))
+    ranker: Path | None  # where it passed the gate, which saw none of these groups
 
 
 def hold_out(base: Base, names: Sequence[str], folder: Path) -> Held:
@@ -55,7 +49,7 @@ def hold_out(base: Base, names: Sequence[str], folder: Path) -> Held:
     ranker = learn(base, registry, known) if verdict.better else None
     if ranker:
         ranker.save(folder / "ranker.npz")
-    return Held(ids, verdict, folder / "ranker.npz" if ranker else None)
+    return Held(ids, folder / "ranker.npz" if ranker else None)
 
 
 def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:

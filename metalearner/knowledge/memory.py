@@ -43,17 +43,16 @@ class Archive:
         return self._groups[names]
 
     def descriptions(self, version: str | None = None) -> Mapping[str, Description]:
-        """One description a data set, of this version where there is one."""
+        """One description of each data set that has a card, of this version where there is one."""
         if version not in self._descriptions:
-            self._descriptions[version] = self._store.descriptions(version)
+            found = self._store.descriptions(version)
+            self._descriptions[version] = {i: d for i, d in found.items() if i in self.cards}
         return self._descriptions[version]
 
     def experiences(self, datasets: Collection[str]) -> Mapping[str, tuple[Experience, ...]]:
         """All that was tried on these data sets."""
         missing = [i for i in datasets if i not in self._experiences]
-        self._experiences |= (
-            {i: tuple(found) for i, found in self._store.experiences(missing).items()} if missing else {}
-        )
+        self._experiences |= {i: tuple(found) for i, found in self._store.experiences(missing).items()}
         return {i: self._experiences[i] for i in datasets}
 
     def taught(self, output: str | None) -> set[str]:

@@ -8,10 +8,12 @@ PyTorch trains it, NumPy runs it: to propose needs no torch.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -80,8 +82,10 @@ class Ranker:
         for folder in folders:
             try:
                 return cls.load(folder / RANKER)
-            except (OSError, ValueError, KeyError):
+            except FileNotFoundError:
                 continue
+            except (OSError, ValueError, KeyError, BadZipFile) as problem:
+                warnings.warn(f"knowledge base: {RANKER} cannot be read ({problem})", RuntimeWarning, stacklevel=2)
         return None
 
 
