@@ -265,13 +265,17 @@ def verify(
 
 
 @kb.command()
-def train() -> None:
-    """Train the ranker on what the base knows; it is used from now on if it beats what is used without one."""
+def train(
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="From the records that ship alone, into knowledge_base/.")
+    ] = False,
+) -> None:
+    """Learn from what the base knows: an embedder, blocks, and a ranker if it beats what is used without one."""
     from . import plugins
-    from .knowledge import Base
-    from .teach import teach
+    from .teach import opened, teach
 
-    won = teach(Base.open(), plugins.load(), typer.echo)
+    with opened(shipped) as (base, folder):
+        won = teach(base, plugins.load(), folder, typer.echo)
     typer.echo("The ranker is in use from now on." if won else "No ranker is used: task samples (M1) propose.")
 
 

@@ -62,7 +62,7 @@ def best_families(experiences: Iterable[Experience]) -> set[str]:
 def foretold(one: Case) -> dict[str, float]:
     """The forecast of the best skill beside the best one known, and how well it scores beside quantiles of neighbours' skills."""
     past = pasts(one.recall)
-    truth = max(e.skill for e in one.tried.values() if e.outcome == "ok" and e.skill is not None)
+    truth = max(e.skill for e in one.everything.values() if e.outcome == "ok" and e.skill is not None)
     if not past:
         return {"truth": truth}
     weight = np.array([max(p.neighbour.weight, 1e-12) for p in past])

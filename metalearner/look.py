@@ -18,6 +18,7 @@ from .events import Story
 from .kinds import Moment, Source
 from .knowledge import Base
 from .plugins import Registry
+from .propose import spread
 from .records import Scorecard, plain
 from .request import Request
 from .run import foresee, formulate_and_prepare
@@ -46,6 +47,7 @@ def look(request: Request, registry: Registry, pictures: bool = False) -> dict[s
                 "reasons": prior.reasons,
                 "productions": prior.productions,
                 "leanings": prior.leanings,
+                "soft": {name: spread(known, registry.productions) for name, known in prior.soft.items()},
                 "learnt": [{**e.to_json(), "told": str(e)} for e in foresight.learnt],
                 "forecast": prior.forecast,
                 "proposals": foresight.portfolio.ask(5, [], Moment()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,3 +69,27 @@ class Name:
 
 
 Range = Float | Int | Choice | Name
+
+
+def placed(values: Float | Int, value: float) -> float:
+    """Where in its range, or in the range's logarithm, a number lies: 0..1.
+
+    >>> placed(Float(0.01, 100.0, 1.0, log=True), 1.0)
+    0.5
+    """
+    if values.high <= values.low:
+        return 0.0
+    inside = min(max(value, values.low), values.high)
+    if values.log:
+        return math.log(inside / values.low) / math.log(values.high / values.low)
+    return (inside - values.low) / (values.high - values.low)
+
+
+def at(values: Float | Int, place: float) -> Any:
+    """The number at a place of its range: the inverse of `placed`."""
+    if values.log:
+        value = values.low * (values.high / values.low) ** place
+    else:
+        value = values.low + place * (values.high - values.low)
+    value = min(max(value, values.low), values.high)
+    return round(value) if isinstance(values, Int) else float(value)

@@ -1,7 +1,8 @@
 """How much the knowledge base is worth: each group of data sets is forgotten in turn, then searched with what is left.
 
 A replay fits nothing: what a config achieves is read from the records of the data set that was forgotten, so it chooses among
-configs that were tried there. Regret is normalised on each data set: 0 is the best config known, 1 the median one.
+configs that were tried there: the presets, which were tried everywhere. What a search once found on that very data set is left
+out, for it knew them. Regret is normalised on each data set: 0 is the best preset, 1 the median one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from .propose.regret import CEILING, FLAT
 from .records import DatasetCard, Description, Experience, Proposal, Recall, Task, Trial
 
 AT = (1, 2, 3, 5, 10, 20, 50)  # trials after which regret is read
-FEWEST = 12  # configs that must be known of a data set to be replayed
+FEWEST = 12  # configs that must be known of a data set to learn from it
+FEWEST_PRESETS = 5  # and presets among them to replay it
 SEEDS = 10  # of what depends on chance
 DRAWS, SEED = 2000, 0  # of the bootstrap over groups
 
@@ -33,14 +35,20 @@ class Case:
 
     card: DatasetCard
     description: Description
-    tried: Mapping[str, Experience]  # full fits by config, first seed
+    everything: Mapping[str, Experience]  # full fits by config, first seed
     recall: Recall
     registry: Registry
 
     @cached_property
+    def tried(self) -> dict[str, Experience]:
+        """Of these the presets of what is installed."""
+        presets = {p.id for f in self.families.values() for p in f.presets}
+        return {c: e for c, e in self.everything.items() if c in presets}
+
+    @cached_property
     def task(self) -> Task:
         """What was asked."""
-        one = next(iter(self.tried.values()))
+        one = next(iter(self.everything.values()))
         return Task("", self.card.modality, "", one.task["output"], one.metric)
 
     @property
@@ -51,39 +59,50 @@ class Case:
     @cached_property
     def families(self) -> dict[str, Family]:
         """Families that were tried, with those of their presets that were."""
-        known = {e.family for e in self.tried.values()}
+        known = {e.family for e in self.everything.values()}
         found = {}
         for name, family in self.registry.families.items():
             presets = (grammar.complete(p, self.registry.productions) for p in family.presets)
-            kept = tuple(p for p in presets if p.id in self.tried)
+            kept = tuple(p for p in presets if p.id in self.everything)
             if name in known and kept:
                 found[name] = replace(family, presets=kept)
         return found
 
+    @property
+    def telling(self) -> bool:
+        """Whether enough presets went well for their order to mean something."""
+        return sum(e.outcome == "ok" and e.skill is not None for e in self.tried.values()) >= FEWEST_PRESETS
+
     @cached_property
     def regrets(self) -> dict[str, float]:
-        """Of each config, at most CEILING; what failed is as bad as it gets."""
-        skills = {c: e.skill for c, e in self.tried.items() if e.outcome == "ok" and e.skill is not None}
-        best, median = max(skills.values()), float(np.median(list(skills.values())))
-        span = max(best - median, FLAT)
-        return {c: min(CEILING, (best - skills[c]) / span) if c in skills else CEILING for c in self.tried}
+        """Of each preset."""
+        return regrets(self.tried)
 
     def portfolio(
         self, recall: Recall | None = None, listens: bool = True, judge: Judge | None = None, everything: bool = False
     ) -> Portfolio:
-        """What would be proposed; `everything` that was tried is to choose from, not presets alone."""
+        """What would be proposed of what was tried; `everything` is to choose from, not presets alone."""
         recall = self.recall if recall is None else recall
-        baseline = next((e.baseline for e in self.tried.values() if e.baseline is not None), float("nan"))
+        baseline = next((e.baseline for e in self.everything.values() if e.baseline is not None), float("nan"))
         prior = propose(self.task, recall, self.families, self.metric, baseline)
-        more = ((e.config, e.family) for e in self.tried.values()) if everything else ()
-        return Portfolio(recall, prior, self.families, listens=listens, judge=judge, more=more)
+        more = ((e.config, e.family) for e in self.everything.values()) if everything else ()
+        found = Portfolio(recall, prior, self.families, listens=listens, judge=judge, more=more)
+        return found if everything else found.keep_to(self.tried.keys())
 
     def trial(self, number: int, config: str) -> Trial:
         """A config tried again, as the record says it went."""
-        e = self.tried[config]
+        e = self.everything[config]
         return Trial(
             number, Proposal(e.config, e.family, "replay"), e.outcome, e.seed, e.rung, e.score, e.skill, e.seconds, 0.0
         )
+
+
+def regrets(tried: Mapping[str, Experience]) -> dict[str, float]:
+    """Of each config, at most CEILING; what failed is as bad as it gets."""
+    skills = {c: e.skill for c, e in tried.items() if e.outcome == "ok" and e.skill is not None}
+    best, median = max(skills.values()), float(np.median(list(skills.values())))
+    span = max(best - median, FLAT)
+    return {c: min(CEILING, (best - skills[c]) / span) if c in skills else CEILING for c in tried}
 
 
 Arm = Callable[[Case, int], Iterator[str]]  # the ids of configs in the order in which they are tried
@@ -95,7 +114,9 @@ def cases(base: Base, registry: Registry) -> Iterator[Case]:
     for i in known_well(base):
         card, description = archive.cards[i], archive.descriptions()[i]
         if not card.synthetic:
-            yield case(i, Memory(archive, archive.kin(card, description)), registry)
+            one = case(i, Memory(archive, archive.kin(card, description)), registry)
+            if one.telling:
+                yield one
 
 
 def known_well(base: Base) -> list[str]:
@@ -157,14 +178,13 @@ def asked(case: Case, seed: int, proposer: Portfolio) -> Iterator[str]:
     """What a portfolio proposes of what was tried, one after the other; then any order."""
     seen: list[Trial] = []
     while True:
-        known = {t.config.id for t in seen}
-        proposals = (p.config.id for p in proposer.ask(len(proposer.candidates), seen, Moment()))
-        found = next((c for c in proposals if c in case.tried and c not in known), None)
-        if found is None:
+        proposals = proposer.ask(1, seen, Moment())
+        if not proposals:
             break
-        seen.append(case.trial(len(seen), found))
-        yield found
-    yield from (c for c in by_chance(case, seed) if c not in {t.config.id for t in seen})
+        seen.append(case.trial(len(seen), proposals[0].config.id))
+        yield proposals[0].config.id
+    known = {t.config.id for t in seen}
+    yield from (c for c in by_chance(case, seed) if c not in known)
 
 
 ARMS: dict[str, tuple[Arm, bool]] = {  # and whether chance has a say

@@ -6,21 +6,25 @@ ranker have seen them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from . import library
-from .knowledge import Base, Memory, aligned
+from .errors import UserError
+from .knowledge import SHIPPED, TRAINED, Base, Memory, aligned
 from .knowledge.memory import MADE
 from .plugins import Registry
 from .propose import RANKER, Lesson, Ranker, Vocabulary, train
 from .propose.lessons import LEAST
 from .propose.portfolio import START
 from .propose.ranker import State
-from .replay import Case, asked, by_group, case, difference_of, known_well, portfolio, replayed, samples
+from .replay import Case, asked, by_group, case, difference_of, known_well, portfolio, regrets, replayed, samples
 
 # Parts that groups are left out in.
 PARTS = 5
@@ -53,14 +57,33 @@ class Verdict:
         return f"ranker less task samples, mean regret after {', '.join(map(str, TRIALS))} trials: {told}"
 
 
-def teach(base: Base, registry: Registry, say: Callable[[str], None]) -> bool:
-    """Challenge M1; whether the ranker won and is in use from now on."""
+@contextmanager
+def opened(shipped: bool) -> Iterator[tuple[Base, Path]]:
+    """The base to learn from, and the folder for what is learnt: the user's own, or what ships, from its records alone.
+
+    Raises UserError where that folder cannot be written.
+    """
+    with TemporaryDirectory() as scratch, Base.open(Path(scratch) if shipped else None) as base:
+        folder = (SHIPPED and SHIPPED / TRAINED) if shipped else base.store.folder
+        if folder is None:
+            raise UserError("There is nowhere to keep what is learnt.",
+                            "The folder of the knowledge base cannot be written, or no records ship with this installation.",
+                            "Set METALEARNER_HOME to a folder that can be written.")  # fmt: skip
+        yield base, folder
+
+
+def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], None]) -> bool:
+    """Embedder, library and ranker from a base, kept in a folder; whether the ranker won against M1 and is in use from now on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    say(
+        "An embedder helps, and is used." if base.train(folder) else "An embedder does not help: points are plain ones."
+    )
     entries = library.mine(base, registry, known_well(base))
-    library.save(entries, base.folders[0] / library.LIBRARY)
+    library.save(entries, folder / library.LIBRARY)
     for entry in entries:
         say(str(entry))
     verdict = challenge(base, registry, known_well(base), say)
-    file = base.folders[0] / RANKER
+    file = folder / RANKER
     say(str(verdict))
     ranker = learn(base, registry, known_well(base)) if verdict.better else None
     if ranker is None:
@@ -79,7 +102,7 @@ def challenge(base: Base, registry: Registry, ids: Collection[str], say: Callabl
         ranker = learn(base, registry, known)
         strangers = recalled(base, registry, [i for i in sorted(held) if not base.cards()[i].synthetic], known)
         for one in strangers:
-            if ranker is not None:
+            if ranker is not None and one.telling:
                 rows += replayed(one, groups[one.card.id], _arms(ranker, one))
         say(f"part {part + 1} of {PARTS}: {len(held)} data sets by what {len(known)} others know")
     return Verdict(rows, *difference_of(_regret(rows, M2), _regret(rows, M1)))
@@ -106,7 +129,7 @@ def learn(base: Base, registry: Registry, ids: Collection[str]) -> Ranker | None
     for held in parts(base, ids):
         known = [i for i in ids if i not in held]
         strangers += recalled(base, registry, sorted(held), known)
-    vocabulary = Vocabulary.fit([[e.config for e in c.tried.values()] for c in strangers], LEAST)
+    vocabulary = Vocabulary.fit([[e.config for e in c.everything.values()] for c in strangers], LEAST)
     rng = np.random.default_rng(0)
     return train([lesson(c, vocabulary, rng) for c in strangers], vocabulary)
 
@@ -129,9 +152,10 @@ def parts(base: Base, ids: Collection[str]) -> list[frozenset[str]]:
 def lesson(one: Case, vocabulary: Vocabulary, rng: np.random.Generator) -> Lesson:
     """States of a search on a data set, with what is true of every config that was tried there."""
     proposer = one.portfolio(everything=True)
-    known = np.array([i for i, c in enumerate(proposer.candidates) if c.key in one.tried])
+    known = np.array([i for i, c in enumerate(proposer.candidates) if c.key in one.everything])
     keys = [proposer.candidates[i].key for i in known]
-    regrets = np.array([one.regrets[key] for key in keys])
+    everywhere = regrets(one.everything)
+    truth = np.array([everywhere[key] for key in keys])
     mean = proposer.state([], vocabulary.encode).facts[known, 0]
     chance = np.exp(-np.argsort(np.argsort(mean)) / FRONT)
     states, gains = [], []
@@ -139,12 +163,13 @@ def lesson(one: Case, vocabulary: Vocabulary, rng: np.random.Generator) -> Lesso
         drawn = rng.choice(len(known), min(n, len(known) - 1), replace=False, p=chance / chance.sum())
         seen = [one.trial(k, keys[j]) for k, j in enumerate(drawn)]
         states.append(_only(proposer.state(seen, vocabulary.encode), known))
-        gains.append(np.maximum(0.0, min(START, *regrets[drawn], START) - regrets))
-    took = [one.tried[key].seconds if one.tried[key].outcome == "ok" else np.nan for key in keys]
+        gains.append(np.maximum(0.0, min(START, *truth[drawn], START) - truth))
+    tried = [one.everything[key] for key in keys]
+    took = [e.seconds if e.outcome == "ok" else np.nan for e in tried]
     return Lesson(
         description=one.description,
         states=states,
-        regrets=regrets,
+        regrets=truth,
         gains=gains,
         seconds=np.log(np.maximum(took, 1e-2) / np.maximum(proposer.seconds[known], 1e-2)),
         weight=MADE if one.card.synthetic else 1.0,

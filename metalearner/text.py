@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Seconds without a better model after which the search says that it goes on.
 SILENCE = 15.0
 BARS = "▁▂▃▄▅▆▇█"
+# Of the families believed in most so many have their numbers told, and so many of them.
+FAMILIES_SHOWN, NUMBERS_SHOWN = 5, 6
 
 
 class Narrator:
@@ -191,7 +193,26 @@ def explanation_lines(look: Mapping[str, Any]) -> list[str]:
     lines = [f"  {look['leanings'][name]}" for name in sorted(look["leanings"], key=lambda n: -abs(math.log(odds[n])))]
     lines = ["blocks", *(lines or ["  no probe is confirmed and no neighbour tells: each as likely as the next"])]
     learnt = [f"  {entry['told']}" for entry in look["learnt"]]
-    return lines + (["learnt from past runs", *learnt] if learnt else [])
+    lines += ["learnt from past runs", *learnt] if learnt else []
+    likeliest = sorted(look["soft"], key=lambda name: -look["odds"][name])[:FAMILIES_SHOWN]
+    narrowed = [f"  {name}: {_narrowed(look['soft'][name])}" for name in likeliest if look["soft"][name]]
+    return lines + (
+        ["numbers that are looked for first where they did well on neighbours", *narrowed] if narrowed else []
+    )
+
+
+def _narrowed(spread: Mapping[str, Any]) -> str:
+    """Where numbers lie, for people: "depth 2 to 4, norm batch 80 %"."""
+    told = []
+    for path, where in list(spread.items())[:NUMBERS_SHOWN]:
+        name = path.rpartition(":")[2]
+        if isinstance(where, Mapping):
+            told.append(f"{name} " + ", ".join(f"{option} {share:.0%}" for option, share in where.items()))
+        else:
+            low, high = (f"{value:.3g}" for value in where)
+            told.append(f"{name} {low}" if low == high else f"{name} {low} to {high}")
+    more = len(spread) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more else "")
 
 
 def description_lines(look: Mapping[str, Any]) -> list[str]:

@@ -68,7 +68,9 @@ def test_a_ranker_finds_what_neighbours_hide(base, registry, tmp_path, monkeypat
     teach.learn(base, registry, teach.known_well(base)).save(tmp_path / RANKER)
     ranker = Ranker.find([tmp_path / "nowhere", tmp_path])
     known = teach.case(next(iter(base.cards())), Memory(base.archive), registry)
-    regrets = [replace(known, tried={e.config.id: e for e in base.experiences(i)}).regrets for i in by_name(base)[:2]]
+    regrets = [
+        replace(known, everything={e.config.id: e for e in base.experiences(i)}).regrets for i in by_name(base)[:2]
+    ]
     right = {"samples": 0, "ranker": 0}
     for i in range(100, 140):
         stranger = replace(known, description=described(i, i % 2), recall=base.recall(described(i, i % 2)))
@@ -86,7 +88,7 @@ def test_only_a_ranker_that_won_beyond_doubt_is_kept(base, registry, monkeypatch
     monkeypatch.setattr(lessons, "STEPS", 2)
     for low, high, kept in ((-0.2, -0.1, True), (-0.2, 0.1, False)):
         monkeypatch.setattr(teach, "challenge", lambda *_, low=low, high=high: teach.Verdict([], -0.1, low, high))
-        assert teach.teach(base, registry, lambda line: None) == kept
+        assert teach.teach(base, registry, base.folders[0], lambda line: None) == kept
         assert (Ranker.find(base.folders) is not None) == kept
 
 
@@ -98,7 +100,7 @@ def test_where_neighbours_say_it_all_no_ranker_is_used(tmp_path, registry, exper
         card = DatasetCard(f"set {i}", f"group {i}", "tabular", 400, f"hash of {i}")
         tried = [experience(card, c, f, s) for (c, f), s in zip(configs, np.linspace(0.9, 0.3, len(configs)))]
         found.add(card, described(i, 0), tried)
-    assert not teach.teach(found, registry, lambda line: None)
+    assert not teach.teach(found, registry, found.folders[0], lambda line: None)
     assert Ranker.find(found.folders) is None
 
 

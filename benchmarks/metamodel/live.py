@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metalearner import catalogue, plugins
+from metalearner import catalogue, library, plugins
 from metalearner.grow import cold, prepared
 from metalearner.kinds import Job, Moment, Proposer, Rung, Scope
 from metalearner.knowledge import Base, Memory, aligned
-from metalearner.propose import Blocks, Portfolio, Ranker, propose
+from metalearner.propose import RANKER, Blocks, Portfolio, Ranker, propose
 from metalearner.records import Proposal, Recall, Trial
 from metalearner.replay import known_well
 from metalearner.run import describe_setting
@@ -25,6 +25,9 @@ from metalearner.worker import Begin
 TRIALS, SECONDS = 50, 1.0
 WARM_UP = 20.0
 RANDOM, TPE, M0, M1, M2 = "random", "TPE, cold", "portfolio (M0)", "task samples (M1)", "ranker (M2)"
+# As a run does it: its searcher, told nothing, and told what the best of these says.
+COLD, WARM = "evolution, cold", "evolution, told"
+TOLD = (M0, M1, M2, WARM)  # which wait for a description
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Held:
     """The groups that are judged, and what was trained without them."""
 
     ids: frozenset[str]
-    ranker: Path | None  # where it passed the gate, which saw none of these groups
+    folder: Path  # holds the library, and the ranker where it passed the gate, which saw none of these groups
 
 
 def hold_out(base: Base, names: Sequence[str], folder: Path) -> Held:
@@ -48,8 +51,9 @@ def hold_out(base: Base, names: Sequence[str], folder: Path) -> Held:
     print(verdict, flush=True)
     ranker = learn(base, registry, known) if verdict.better else None
     if ranker:
-        ranker.save(folder / "ranker.npz")
-    return Held(ids, folder / "ranker.npz" if ranker else None)
+        ranker.save(folder / RANKER)
+    library.save(library.mine(base, registry, known), folder / library.LIBRARY)
+    return Held(ids, folder)
 
 
 def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
@@ -66,18 +70,24 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
         embedder = aligned(base.archive, base.cards().keys() - held.ids) if base.embedder else None
         memory = Memory(base.archive, base.archive.kin(card, description), embedder)
         recall = memory.recall(description, setting.task)
-        blocks = Blocks(registry.productions, setting.views, description.numbers)
+        ranker, learnt = Ranker.find([held.folder]), library.find([held.folder], registry)
+        productions = library.known(registry.productions, learnt)
+        blocks = Blocks(productions, setting.views, description.numbers)
         prior = propose(setting.task, recall, families, setting.metric, setting.baseline, None, blocks)
         scope = cold(setting, families, seed)
-        ranker = Ranker.load(held.ranker) if held.ranker else None
         proposers: dict[str, Proposer] = {
             RANDOM: registry.get("searchers", "random").begin(scope),
             TPE: Default(scope, registry.get("searchers", "tpe").begin(scope)),
             M0: Portfolio(recall, prior, families, listens=False),
             M1: Portfolio(recall, prior, families),
         }
-        if ranker:
-            proposers[M2] = Portfolio(recall, prior, families, judge=ranker.about(description))
+        judge = ranker.about(description) if ranker else None
+        if judge:
+            proposers[M2] = Portfolio(recall, prior, families, judge=judge)
+        advised = Portfolio(recall, prior, families, judge=judge)
+        told = replace(scope, prior=prior, portfolio=advised, productions=productions)
+        evolution = registry.get("searchers", "evolution")
+        proposers |= {COLD: evolution.begin(scope), WARM: evolution.begin(told)}
         bench = Bench(folder, seed)
         bench.warm_up([Proposal(c, f.name, "warm-up") for f in families.values() for c in f.presets[:1]])
         lines = []
@@ -85,7 +95,7 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
             trials = bench.search(proposer, registry.get("searchers", "random").begin(scope))
             lines.append({
                 "set": name, "group": catalogue.cards()[name].group, "modality": card.modality, "seed": seed, "arm": arm,
-                "described": round(description.seconds, 3) if arm in (M0, M1, M2) else 0.0,
+                "described": round(description.seconds, 3) if arm in TOLD else 0.0,
                 "skills": [t.skill if t.outcome == "ok" else None for t in trials],
                 "seconds": [round(t.seconds, 4) for t in trials], "families": [t.proposal.family for t in trials],
                 "configs": [t.config.id[:12] for t in trials],

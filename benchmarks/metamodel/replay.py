@@ -16,8 +16,8 @@ from metalearner.knowledge import Base, Memory, aligned
 from metalearner.knowledge.memory import Archive
 from metalearner.plugins import Registry
 from metalearner.propose import Vocabulary
-from metalearner.records import Description
-from metalearner.replay import ARMS, Case, asked, by_group, case, difference, known_well, replayed, samples
+from metalearner.records import Description, Experience
+from metalearner.replay import ARMS, Case, asked, by_group, case, difference, known_well, regrets, replayed, samples
 from metalearner.space import Space
 
 M1, M2, TREES = "task samples (M1)", "ranker (M2)", "boosted trees"
@@ -63,6 +63,8 @@ def rows(base: Base, registry: Registry, say: Callable[[str], None]) -> list[dic
         }
         for i in real:
             one = case(i, plain, registry)
+            if not one.telling:
+                continue
             arms: dict[str, Any] = {**ARMS, TREES: (trees.arm, False)}
             if ranker:
                 judge = ranker.about(one.description)
@@ -97,9 +99,9 @@ class Trees:
         memory = Memory(base.archive)
         cases = [case(i, memory, registry) for i in known]
         self.space = Space.fit([c.description for c in cases])
-        self.vocabulary = Vocabulary.fit([[e.config for e in c.tried.values()] for c in cases], 5)
-        x = np.concatenate([self._features(c) for c in cases])
-        y = np.concatenate([[c.regrets[key] for key in c.tried] for c in cases])
+        self.vocabulary = Vocabulary.fit([[e.config for e in c.everything.values()] for c in cases], 5)
+        x = np.concatenate([self._features(c, c.everything.values()) for c in cases])
+        y = np.concatenate([list(regrets(c.everything).values()) for c in cases])
         self.model = HistGradientBoostingRegressor(
             max_iter=300, learning_rate=0.05, early_stopping=True, random_state=0
         )
@@ -107,12 +109,12 @@ class Trees:
 
     def arm(self, one: Case, seed: int) -> Iterator[str]:
         """The lowest predicted regret first."""
-        order = np.argsort(self.model.predict(self._features(one)), kind="stable")
+        order = np.argsort(self.model.predict(self._features(one, one.tried.values())), kind="stable")
         keys = list(one.tried)
         return (keys[i] for i in order)
 
-    def _features(self, one: Case) -> np.ndarray:
-        made = self.vocabulary.encode([e.config for e in one.tried.values()])
+    def _features(self, one: Case, experiences: Collection[Experience]) -> np.ndarray:
+        made = self.vocabulary.encode([e.config for e in experiences])
         return np.concatenate([np.repeat(self.space.standard([one.description]), len(made), axis=0), made], axis=1)
 
 

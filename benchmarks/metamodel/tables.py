@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .live import M0, M1, M2, RANDOM, TPE
+from .live import COLD, M0, M1, M2, RANDOM, TPE, WARM
 
 AT = (1, 2, 3, 5, 10, 20, 50)
 BY_SECONDS = (1, 2, 5, 10, 20)
 BUDGETS = (10, 20, 50)
-ORDER = (RANDOM, TPE, M0, M1, M2)
+ORDER = (RANDOM, TPE, COLD, M0, M1, M2, WARM)
 CEILING, FLAT = 2.0, 0.005
 # A warm start that much worse than a cold one is a loss.
 LOSS, LOSS_AT = 0.02, 20
@@ -102,15 +102,17 @@ def report(lines: Sequence[Line]) -> str:
         medians = (float(np.median(list(trials_to_match(found, a, b).values()))) for b in BUDGETS)
         text.append(f"| {a} | " + " | ".join(f"{m:g}" for m in medians) + " |")
     text += ["", "Differences in regret after 10 trials, 95 % bootstrap over groups:", ""]
-    best = arms[-1]
-    for one, other in ((M1, M0), (best, M0), (best, TPE), (M0, TPE)):
-        if one != other and {one, other} <= set(arms):
+    best = M2 if M2 in arms else M1
+    for one, other in dict.fromkeys([(M1, M0), (best, M0), (best, TPE), (WARM, TPE), (WARM, COLD), (WARM, best)]):
+        if {one, other} <= set(arms):
             a, b = after(found, one, 10), after(found, other, 10)
             mean, low, high = interval([a[s] - b[s] for s in sorted(a)])
             text.append(f"- {one} less {other}: {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
-    warm, cold = after(found, best, LOSS_AT), after(found, TPE, LOSS_AT)
-    lost = sorted(s for s in warm if warm[s] > cold[s] + LOSS)
-    share = 100 * len(lost) / len(warm)
-    text += ["", f"{best} more than {LOSS} worse than cold TPE after {LOSS_AT} trials: {len(lost)} of {len(warm)} ({share:.0f} %)"
-             + (f": {', '.join(lost)}" if lost else "")]  # fmt: skip
+    text.append("")
+    for told, untold in ((best, TPE), (WARM, COLD)):
+        warm, cold = after(found, told, LOSS_AT), after(found, untold, LOSS_AT)
+        lost = sorted(s for s in warm if warm[s] > cold[s] + LOSS)
+        share = 100 * len(lost) / max(1, len(warm))
+        text.append(f"- {told} more than {LOSS} worse than {untold} after {LOSS_AT} trials: {len(lost)} of {len(warm)} ({share:.0f} %)"
+                    + (f": {', '.join(lost)}" if lost else ""))  # fmt: skip
     return "\n".join(text) + "\n"

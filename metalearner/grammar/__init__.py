@@ -5,7 +5,7 @@ root, "encoder.0:width" below it, so that searchers see one flat space. A view t
 comes out are its type, so what is derived here can be built and run.
 """
 
-from ..ranges import Choice, Float, Int, Name
+from ..ranges import Choice, Float, Int, Name, at, placed
 from .derivation import derive, derive_net
 from .drawing import outline, sketch
 from .forms import bag, identity, likeness, shape, unfold
@@ -15,7 +15,7 @@ from .types import Misfit, Productions, fits, flow, production, reached, shown, 
 from .vary import cross, mutate
 
 __all__ = [
-    "Choice", "Float", "Int", "Learned", "Misfit", "Name", "Productions", "address", "bag", "check", "complete", "cross", "derive",
-    "derive_net", "draw", "fits", "flow", "identity", "likeness", "loose", "mutate", "numbers", "outline", "production", "reached",
-    "sample", "shape", "shown", "sketch", "space", "spelled", "unfold", "unfolded", "with_numbers",
+    "Choice", "Float", "Int", "Learned", "Misfit", "Name", "Productions", "address", "at", "bag", "check", "complete", "cross",
+    "derive", "derive_net", "draw", "fits", "flow", "identity", "likeness", "loose", "mutate", "numbers", "outline", "placed", "production",
+    "reached", "sample", "shape", "shown", "sketch", "space", "spelled", "unfold", "unfolded", "with_numbers",
 ]  # fmt: skip

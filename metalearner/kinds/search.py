@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..records import Forecast, Neighbour, Proposal, Trial, View
+from ..records import Config, Forecast, Neighbour, Proposal, Trial, View
 from .grammar import Family, Production
 from .learning import Learner, Rung
 from .outputs import Metric
@@ -47,6 +47,8 @@ class Prior:
     reasons: Mapping[str, str]  # by family, every number read from what made the odds
     productions: Mapping[str, float] = field(default_factory=dict)  # odds of blocks against chance: 1 is like any other
     leanings: Mapping[str, str] = field(default_factory=dict)  # the reasons of those that have one of their own
+    # By family the configs that did well on the neighbours, with weights that sum to 1.
+    soft: Mapping[str, tuple[tuple[Config, float], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

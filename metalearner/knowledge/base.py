@@ -22,8 +22,8 @@ from .store import FULL, Store
 from .trust import check_card, check_description, check_experience
 
 SHIPPED = places.shipped()
-# The trained Embedder, in the user's folder and in the one that ships.
-EMBEDDER = "embedder.npz"
+# The trained Embedder, in the user's folder and in the one that ships; what of the latter holds all that was trained.
+EMBEDDER, TRAINED = "embedder.npz", "trained"
 
 
 class Base:
@@ -133,27 +133,28 @@ class Base:
         """Read all text anew and build what is derived from it; returns counts."""
         self.store.sync(self._files(), anew=True)
         self._read_anew()
-        self._train()
+        if self.store.folder is not None:
+            self.train(self.store.folder)
         counts = {t: self._count(t) for t in ("datasets", "descriptions", "experiences")}
         indexed = self.archive.taught(None) & self.archive.descriptions().keys()
         return counts | {"groups": len(set(self.groups().values())), "indexed": len(indexed)}
 
-    def _train(self) -> None:
-        """Learn an embedder from the records; it is kept where data sets of other groups show that it helps."""
-        if self.store.folder is None:
-            return
-        file = self.store.folder / EMBEDDER
+    def train(self, folder: Path) -> bool:
+        """Learn an embedder from the records; whether data sets of other groups showed that it helps, and it was kept there."""
+        file = folder / EMBEDDER
         found = aligned(self.archive, self.cards()) if helps(*material(self.archive, self.cards())) else None
         if found is not None:
             found.save(file)
         else:
             file.unlink(missing_ok=True)
         self._looked, self._memory = False, None
+        return found is not None
 
     @property
     def folders(self) -> list[Path]:
         """Where what was trained lies: the user's own, else what ships."""
-        return [folder for folder in (self.store.folder, self.shipped) if folder is not None]
+        shipped = self.shipped / TRAINED if self.shipped else None
+        return [folder for folder in (self.store.folder, shipped) if folder is not None]
 
     @property
     def embedder(self) -> Embedder | None:

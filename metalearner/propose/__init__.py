@@ -6,6 +6,19 @@ from .meta import propose
 from .portfolio import Portfolio
 from .ranker import RANKER, Judge, Ranker
 from .regret import Here
+from .soft import spread
 from .words import Vocabulary
 
-__all__ = ["RANKER", "Blocks", "Here", "Judge", "Lesson", "Portfolio", "Ranker", "Vocabulary", "propose", "train"]
+__all__ = [
+    "RANKER",
+    "Blocks",
+    "Here",
+    "Judge",
+    "Lesson",
+    "Portfolio",
+    "Ranker",
+    "Vocabulary",
+    "propose",
+    "spread",
+    "train",
+]

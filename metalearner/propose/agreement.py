@@ -13,7 +13,7 @@ import numpy as np
 from ..records import Trial
 
 # How fast trust grows with agreement and with the root of how much was seen.
-TRUST = 1.0
+TRUST = 3.0
 # Agreement over fewer configs is chance; over the latest so many it is told well enough.
 FEWEST, MOST = 3, 64
 

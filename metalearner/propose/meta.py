@@ -13,6 +13,7 @@ from .forecast import forecast
 from .leanings import Blocks, leanings
 from .odds import odds
 from .regret import Here, pasts
+from .soft import soft
 
 
 def propose(
@@ -24,7 +25,7 @@ def propose(
     here: Here | None = None,
     blocks: Blocks | None = None,
 ) -> Prior:
-    """Odds by family and, where `blocks` are given, by production, with their reasons, and a forecast in the task's metric.
+    """Odds by family and, where `blocks` are given, by production, with their reasons, a soft space, and a forecast of the score.
 
     `families` are those that accept the data; `baseline` is the naive score; `here` tells past seconds for the data at
     hand. Skills are forecast from neighbours with the same kind of output alone. Raises RunError when no family is left.
@@ -51,4 +52,5 @@ def propose(
         reasons={name: o.reason for name, o in found.items()},
         productions={name: leaning.odds for name, leaning in believed.items()},
         leanings={name: leaning.reason for name, leaning in believed.items() if leaning.reason},
+        soft=soft(past, tuple(families)),
     )

@@ -9,7 +9,8 @@ the past data sets are weighted by nearness, and costs are those expected on the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Self
 
 import numpy as np
 
@@ -73,14 +74,20 @@ class Portfolio(Proposer):
         typical = float(np.median(timed)) if timed else 1.0
         self.seconds = np.array([typical if c.seconds is None else c.seconds for c in self.candidates])
         self.whose = [c.family for c in self.candidates]
+        self.closed = np.zeros(len(self.candidates), dtype=bool)
         self._words: np.ndarray | None = None
+
+    def keep_to(self, ids: Collection[str]) -> Self:
+        """Propose these configs alone."""
+        self.closed = np.array([c.key not in ids for c in self.candidates], dtype=bool)
+        return self
 
     def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """The next n members of the portfolio, those already seen counted as its first."""
         seconds = self._expected(seen)
-        choice, seconds = self._choice(seen, seconds)
+        choice, seconds, told = self._choice(seen, seconds)
         hopeless = _hopeless(seen)
-        closed = np.array([family in hopeless for family in self.whose], dtype=bool)
+        closed = self.closed | np.array([family in hopeless for family in self.whose], dtype=bool)
         closed |= seconds > OVERRUN * moment.seconds_left
         closed[[self.place[t.config.id] for t in seen if t.config.id in self.place]] = True
         proposals: list[Proposal] = []
@@ -88,19 +95,21 @@ class Portfolio(Proposer):
             chosen = self._in_order(choice.best(closed), closed)
             closed[chosen] = True
             choice.take(chosen)
-            proposals.append(self._proposal(self.candidates[chosen], float(seconds[chosen])))
+            words = "" if told is None else "; the ranker expects {1:.2f} ({0:.2f} to {2:.2f})".format(*told[chosen])
+            proposals.append(self._proposal(self.candidates[chosen], float(seconds[chosen]), words))
         return proposals
 
-    def _choice(self, seen: Sequence[Trial], seconds: np.ndarray) -> tuple[Choice, np.ndarray]:
-        """How to choose now, and the seconds (candidates,) to expect."""
+    def _choice(self, seen: Sequence[Trial], seconds: np.ndarray) -> tuple[Choice, np.ndarray, np.ndarray | None]:
+        """How to choose now, the seconds (candidates,) to expect, and quantiles of regret where a ranker tells them."""
         if not self.past:
-            return InOrder(), seconds  # candidates lie in plain order
+            return InOrder(), seconds, None  # candidates lie in plain order
         correction: float | np.ndarray = 0.0
+        told = None
         if self.judge is not None:
             said = self.judge.says(self.state(seen, self.judge.encode))
-            correction, seconds = said.correction, np.minimum(seconds * said.slower, self.room)
+            correction, seconds, told = said.correction, np.minimum(seconds * said.slower, self.room), said.regrets
         weights, left = self._trusted(seen), self._left(seen)
-        return ByGain(self.regrets, weights, left, _cost(seconds), correction), seconds
+        return ByGain(self.regrets, weights, left, _cost(seconds), correction), seconds, told
 
     def _left(self, seen: Sequence[Trial]) -> np.ndarray:
         """The regret (t,) that what was seen would have left on each past data set."""
@@ -185,9 +194,9 @@ class Portfolio(Proposer):
         linear, quick = c.config.production == "linear", "quick" in family.tags
         return (min(place, 1), not linear, family.level, not quick, place, self.rank[c.family], c.key)
 
-    def _proposal(self, c: Candidate, expected: float) -> Proposal:
+    def _proposal(self, c: Candidate, expected: float, told: str) -> Proposal:
         seconds = None if c.seconds is None else expected
-        about = "" if seconds is None else f", about {seconds:.1f} s"
+        about = told + ("" if seconds is None else f", about {seconds:.1f} s")
         if not self.past:
             preset = f"preset {c.preset + 1}" if c.preset else "default preset"
             reason = f"no past runs; the {preset} of {c.family}"

@@ -17,9 +17,8 @@ from metalearner import grammar
 from metalearner.kinds import Choice, Family, Float, Moment, Name, Proposer, Range, Scope, Searcher
 from metalearner.records import Config, Proposal, Trial
 
-from .chance import allowed, anywhere, beside
+from .chance import allowed, beside, softly
 from .history import Entry, History
-from .steps import placed
 
 # Until a study knows so many configs it draws by chance.
 STARTUP = 5
@@ -134,7 +133,8 @@ class ByBayes(Proposer):
             config, reason = self._numbers(families[name])
             if self.history.fresh(config):
                 arm = "tpe" if reason else "uniform"
-                reason = reason or f"too little known of {name}: its numbers by chance"
+                how = "near what did well on similar data" if name in self.scope.prior.soft else "by chance"
+                reason = reason or f"too little known of {name}: its numbers {how}"
                 found.append(Proposal(config, name, arm, reason, self.scope.prior.odds.get(name)))
                 self.history.expect(found[-1])
             if len(found) == n:
@@ -163,7 +163,7 @@ class ByBayes(Proposer):
         study = self.studies.of(family.name, family.presets[0], self.history.of([family.name]))
         drawn = study.draw()
         if drawn is None:
-            return anywhere(family, self.scope.productions, self.history.generator()), ""
+            return softly(family, self.scope, self.history.generator()), ""
         return grammar.with_numbers(family.presets[0], drawn), f"TPE on {len(study)} configs of {family.name}"
 
 
@@ -239,5 +239,5 @@ def _distance(space: Mapping[str, Range], a: Mapping[str, Any], b: Mapping[str, 
         elif isinstance(values, Choice | Name):
             total += float(a[path] != b[path])
         else:
-            total += abs(placed(values, a[path]) - placed(values, b[path]))
+            total += abs(grammar.placed(values, a[path]) - grammar.placed(values, b[path]))
     return total

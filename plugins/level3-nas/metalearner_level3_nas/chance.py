@@ -12,10 +12,13 @@ from metalearner.kinds import Family, Moment, Proposer, Scope, Searcher
 from metalearner.records import Config, Proposal, Trial
 
 from .history import History
-from .steps import stepped
+from .steps import near, stepped
 
 # Draws until chance is said to have nothing new.
 DRAWS = 16
+# The share, of configs and at most of seconds, that is drawn uniformly over families, numbers and derivations, so that
+# nothing is ruled out.
+UNIFORM = 0.1
 
 
 class Random(Searcher):
@@ -73,6 +76,15 @@ def allowed(families: Mapping[str, Family], moment: Moment) -> dict[str, Family]
 def anywhere(family: Family, productions: grammar.Productions, rng: np.random.Generator) -> Config:
     """One of a family's skeletons with numbers drawn uniformly."""
     return grammar.sample(family.presets[int(rng.integers(len(family.presets)))], productions, rng)
+
+
+def softly(family: Family, scope: Scope, rng: np.random.Generator) -> Config:
+    """Near what did well on similar data, by its weight; uniform where nothing is known, and for a share of the draws."""
+    known = [(c, w) for c, w in scope.prior.soft.get(family.name, ()) if not grammar.check(c, scope.productions)]
+    if not known or rng.random() < UNIFORM:
+        return anywhere(family, scope.productions, rng)
+    weights = np.array([w for _, w in known])
+    return near(known[int(rng.choice(len(known), p=weights / weights.sum()))][0], scope.productions, rng)
 
 
 def beside(proposal: Proposal, n: int, history: History, near: float = 0.0) -> list[Proposal]:

@@ -13,7 +13,7 @@ from metalearner.kinds import Family, Moment, Proposer, Scope, Searcher
 from metalearner.records import Config, Proposal, Trial
 
 from .bayes import STARTUP, Studies, Study, siblings
-from .chance import allowed, anywhere
+from .chance import UNIFORM, allowed, anywhere, softly
 from .gain import Arm, Ledger, Outlook, outlooks
 from .history import INVENTED, Entry, History, arm_of
 from .population import Population
@@ -30,9 +30,8 @@ EARLY = 0.5
 BEHIND = 0.05
 # Members of the portfolio that are looked at for one.
 PORTFOLIO = 24
-# The share, of configs and at most of seconds, that is drawn uniformly over families, numbers and derivations, so that
-# nothing is ruled out; what takes no longer than a moment is always allowed.
-UNIFORM, A_MOMENT = 0.1, 0.5
+# By chance anything may be tried that takes no longer than a moment, however much of the seconds chance has had.
+A_MOMENT = 0.5
 # In a family: the share of small steps from its best config beside its TPE, which with few configs knows little.
 NEAR, NEAR_FIRST, FEW = 0.35, 0.8, 20
 # Tries in one arm until the next one is asked.
@@ -223,15 +222,19 @@ class Engine(Proposer):
         close = rng.random() < (NEAR_FIRST if len(study) < FEW else NEAR)
         for i in range(TRIES):  # what has nothing new any more gives way to the other
             by_steps = close == (i < TRIES // 2)
-            config, arm, words = self._near(family, entries, rng) if by_steps else self._by_study(family, study)
+            config, arm, words = self._near(family, entries, rng) if by_steps else self._by_study(family, study, rng)
             if config is not None and self.history.fresh(config):
                 return _Draft(config, family.name, arm, f"{words}; {outlook.reason}", outlook.seconds)
         return None
 
-    def _by_study(self, family: Family, study: Study) -> tuple[Config | None, str, str]:
+    def _by_study(self, family: Family, study: Study, rng: np.random.Generator) -> tuple[Config | None, str, str]:
+        """By what this run has found out of a family; while that is little, by what did well on similar data."""
         drawn = study.draw()
-        config = None if drawn is None else grammar.with_numbers(family.presets[0], drawn)
-        return config, "tpe", f"TPE on {len(study)} configs"
+        if drawn is not None:
+            return grammar.with_numbers(family.presets[0], drawn), "tpe", f"TPE on {len(study)} configs"
+        known = len(self.scope.prior.soft.get(family.name, ()))
+        config = softly(family, self.scope, rng) if known else None
+        return config, "evolution", f"near one of {known} configs that did well on similar data"
 
     def _near(
         self, family: Family, entries: Sequence[Entry], rng: np.random.Generator

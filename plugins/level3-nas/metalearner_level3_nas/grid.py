@@ -17,7 +17,6 @@ from metalearner.records import Config, Proposal, Trial
 
 from .chance import allowed
 from .history import History
-from .steps import at
 
 # Values of one number in the full grid.
 FINEST = 5
@@ -89,7 +88,7 @@ def axis(values: Range, default: Any) -> list[Any]:
     assert isinstance(values, Float | Int)
     found = [default]
     for share in (0.25, 0.75, 0.0, 1.0, 0.5):
-        value = at(values, share)
+        value = grammar.at(values, share)
         value = value if isinstance(values, Int) else min(max(float(f"{value:.6g}"), values.low), values.high)
         if value not in found and len(found) < FINEST:
             found.append(value)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 from metalearner_level3_nas import register_searchers
 from metalearner_level3_nas.bayes import Study
+from metalearner_level3_nas.chance import softly
 from metalearner_level3_nas.grid import walk
 from metalearner_level3_nas.history import History
 
@@ -159,3 +161,16 @@ def test_a_config_with_a_number_out_of_range_is_never_proposed(land):
     history = History(land.scope())
     assert not history.fresh(Config("linear", {"penalty": -1.0}))
     assert history.fresh(Config("linear", {"penalty": 2.0}))
+
+
+def test_numbers_are_drawn_near_what_did_well_on_similar_data_and_now_and_then_anywhere(land):
+    family, scope = land.FAMILIES["trees"], land.scope()
+    good = grammar.with_numbers(family.presets[0], {"rate": 0.02, "leaves": 100})
+    told = replace(scope, prior=replace(scope.prior, soft={"trees": ((good, 1.0),)}))
+
+    def rates(of):
+        rng = np.random.default_rng(0)
+        return np.array([softly(family, of, rng).numbers["rate"] for _ in range(200)])
+
+    assert 0.05 < np.mean(rates(told) > 0.1) < 0.25 and np.median(rates(told)) < 0.03
+    assert np.mean(rates(scope) > 0.1) > 0.3  # where nothing is known, anywhere
