@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -83,11 +83,3 @@ def interval_score(low: float, high: float, truth: float) -> float:
     """
     miss = max(low - truth, truth - high, 0.0)
     return high - low + 2 / (1 - LEVEL) * miss
-
-
-def over_groups(rows: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float]) -> dict[str, float]:
-    """A value of rows by group, the mean over its data sets."""
-    groups: dict[str, list[float]] = {}
-    for row in rows:
-        groups.setdefault(row["group"], []).append(value(row))
-    return {group: float(np.mean(found)) for group, found in groups.items()}

@@ -217,15 +217,16 @@ def replayed(case: Case, group: str, arms: Mapping[str, tuple[Arm, bool]]) -> It
 
 
 def by_group(rows: Sequence[Mapping[str, Any]], arm: str, trials: int) -> dict[str, float]:
-    """Mean regret of an arm after so many trials, by group: over seeds, then over the data sets of a group."""
-    sets: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        if row["arm"] == arm:
-            sets.setdefault((row["group"], row["dataset"]), []).append(row["regret"][str(trials)])
+    """Mean regret of an arm after so many trials, by group; every data set has as many seeds as the next."""
+    return over_groups([row for row in rows if row["arm"] == arm], lambda row: row["regret"][str(trials)])
+
+
+def over_groups(rows: Iterable[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float]) -> dict[str, float]:
+    """The mean value of the rows of each group."""
     groups: dict[str, list[float]] = {}
-    for (group, _), values in sets.items():
-        groups.setdefault(group, []).append(float(np.mean(values)))
-    return {group: float(np.mean(values)) for group, values in groups.items()}
+    for row in rows:
+        groups.setdefault(row["group"], []).append(value(row))
+    return {group: float(np.mean(found)) for group, found in groups.items()}
 
 
 def difference(rows: Sequence[Mapping[str, Any]], arm: str, other: str, trials: int) -> tuple[float, float, float]:

@@ -6,6 +6,7 @@ ranker have seen them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import numpy as np
 
 from . import library
 from .errors import UserError
-from .knowledge import SHIPPED, TRAINED, Base, Memory, aligned
+from .knowledge import LEARNT, SHIPPED, TRAINED, Base, Memory, aligned
 from .knowledge.memory import MADE
 from .plugins import Registry
 from .propose import RANKER, Lesson, Ranker, Vocabulary, train
@@ -75,9 +76,9 @@ def opened(shipped: bool) -> Iterator[tuple[Base, Path]]:
 def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], None]) -> bool:
     """Embedder, library and ranker from a base, kept in a folder; whether the ranker won against M1 and is in use from now on."""
     folder.mkdir(parents=True, exist_ok=True)
-    say(
-        "An embedder helps, and is used." if base.train(folder) else "An embedder does not help: points are plain ones."
-    )
+    embedder = base.train(folder)
+    told = f"{embedder.steps} steps foretell best what was left out" if embedder else "too few data sets"
+    say(f"embedder: {told}")
     entries = library.mine(base, registry, known_well(base))
     library.save(entries, folder / library.LIBRARY)
     for entry in entries:
@@ -88,9 +89,10 @@ def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], Non
     ranker = learn(base, registry, known_well(base)) if verdict.better else None
     if ranker is None:
         file.unlink(missing_ok=True)
-        return False
-    ranker.save(file)
-    return True
+    else:
+        ranker.save(file)
+    (folder / LEARNT).write_text(json.dumps({"data_sets": len(base.cards()), "verdict": str(verdict)}))
+    return ranker is not None
 
 
 def challenge(base: Base, registry: Registry, ids: Collection[str], say: Callable[[str], None]) -> Verdict:
@@ -136,7 +138,7 @@ def learn(base: Base, registry: Registry, ids: Collection[str]) -> Ranker | None
 
 def recalled(base: Base, registry: Registry, asked_about: Sequence[str], known: Collection[str]) -> list[Case]:
     """Data sets as strangers to a base that knows these alone."""
-    embedder = aligned(base.archive, known) if base.embedder else None
+    embedder = aligned(base.archive, known, base.embedder.steps) if base.embedder else None
     memory = Memory(base.archive, base.cards().keys() - set(known), embedder)
     return [case(i, memory, registry) for i in asked_about]
 

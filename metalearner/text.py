@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from .hindsight import FIRST, over_groups
+from .hindsight import FIRST
 from .plugins import Plugin
 from .propose.forecast import LEVEL
 from .records import Scorecard
-from .replay import AT, by_group, difference, difference_of
+from .replay import AT, by_group, difference, difference_of, over_groups
 from .search import FULL
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ def stats_lines(found: Mapping[str, Any]) -> list[str]:
             lines += [f"  {k:<24} {_plain(v)}" for k, v in value.items()]
         else:
             lines.append(f"{key:<26} {_plain(value)}")
+    if found["learnt"].get("since"):
+        lines.append(f"{found['learnt']['since']} data sets came since what proposes was trained: metalearner kb train")
     return lines
 
 

@@ -8,7 +8,7 @@ import pytest
 from metalearner import grammar, replay
 from metalearner.hindsight import hindsight
 from metalearner.knowledge import Base
-from metalearner.knowledge.embedder import COMMON, Embedder, alignment, train
+from metalearner.knowledge.embedder import Embedder, foretold, table, train
 from metalearner.records import DatasetCard, Description
 from metalearner.text import hindsight_lines, replay_lines
 
@@ -76,35 +76,34 @@ def test_an_empty_base_says_so(tmp_path, registry):
     assert "No data set" in replay_lines([])[0]
 
 
-def test_the_embedder_brings_together_what_the_same_configs_do_well_on(tmp_path):
-    names = [f"d{i}" for i in range(16)]
-    descriptions = {n: description(i % 2, i) for i, n in enumerate(names)}
-    configs = [f"c{j}" for j in range(COMMON + 4)]
-    table = {n: dict(zip(configs, skills(i % 2, configs))) for i, n in enumerate(names)}
-    kept = names[:12]
-    embedder = train({n: descriptions[n] for n in kept}, {n: table[n] for n in kept}, {n: n for n in kept})
-    assert embedder is not None
-    points = embedder.embed([descriptions[n] for n in names])
-    close = points @ points.T
-    assert np.allclose(np.diag(close), 1, atol=1e-4)
-    for i in range(12, 16):  # never seen
-        same = [close[i, j] for j in range(12) if j % 2 == i % 2]
-        other = [close[i, j] for j in range(12) if j % 2 != i % 2]
-        assert min(same) > max(other)
+def test_the_embedder_learns_what_tells_where_configs_do_well(tmp_path):
+    """One number of thirty tells; in the plain space it drowns among the others."""
+    names, configs = [f"d{i}" for i in range(60)], [f"c{j}" for j in range(12)]
+    descriptions = {}
+    for i, name in enumerate(names):
+        numbers = dict(zip(map("probe.{}".format, range(30)), np.random.default_rng(i).normal(size=30)))
+        descriptions[name] = Description("1", numbers | {"probe.telling": float(i % 2)}, (), 0.5)
+    achieved = {n: dict(zip(configs, skills(i % 2, configs))) for i, n in enumerate(names)}
+    kept, new = names[:48], names[48:]
+    regrets = table(achieved, names)
+    errors = {}
+    for steps in (0, None):
+        embedder = train({n: descriptions[n] for n in kept}, achieved, {n: n for n in names}, steps)
+        points = embedder.embed([descriptions[n] for n in kept])
+        told = [foretold(e, points, np.array([regrets[n] for n in kept])) for e in embedder.embed([descriptions[n] for n in new])]
+        errors[steps] = float(np.mean((np.array(told) - np.array([regrets[n] for n in new])) ** 2))
+    assert embedder.steps > 0 and errors[None] < 0.7 * errors[0]
     embedder.save(tmp_path / "embedder.npz")
-    again = Embedder.load(tmp_path / "embedder.npz").embed([descriptions["d3"]])
-    assert np.allclose(again, points[3:4], atol=1e-5)
+    again = Embedder.load(tmp_path / "embedder.npz")
+    assert again.steps == embedder.steps and np.allclose(again.embed([descriptions["d3"]]), points[3:4], atol=1e-5)
 
 
-def test_alignment_is_spearmans_over_what_both_tried():
-    configs = [f"c{j}" for j in range(COMMON + 2)]
-    rising = {c: float(j) for j, c in enumerate(configs)}
-    falling = {c: -(float(j) ** 3) for j, c in enumerate(configs)}
-    few = {c: 1.0 * j for j, c in enumerate(configs[: COMMON - 1])}
-    table = {"a": rising, "b": falling, "c": few, "d": dict(rising)}
-    target, weight = alignment(["a", "b", "c", "d"], table, {n: n for n in table})
-    assert target[0, 1] == pytest.approx(-1) and target[0, 3] == pytest.approx(1)
-    assert weight[0, 2] == 0 and weight[0, 1] > 0
+def test_regrets_are_of_configs_that_several_data_sets_know():
+    achieved = {n: {f"c{j}": j / 10 for j in range(6)} for n in "abc"} | {"d": {"c0": 1.0, "c1": 0.0}}
+    achieved["a"] |= {"nobody else's": 5.0}
+    found = table(achieved, "abcd")
+    assert set(found) == {"a", "b", "c"}  # of d too little is known
+    assert found["a"].tolist() == pytest.approx([2.0, 1.6, 1.2, 0.8, 0.4, 0.0])
 
 
 def test_with_nothing_in_common_there_is_no_embedder():

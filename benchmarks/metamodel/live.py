@@ -67,7 +67,8 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
         families = setting.families | setting.called_for(description)
         card = setting.dataset.card
         # An embedder that knows none of the groups that are judged; neighbours may be of any group but this one.
-        embedder = aligned(base.archive, base.cards().keys() - held.ids) if base.embedder else None
+        known = base.cards().keys() - held.ids
+        embedder = aligned(base.archive, known, base.embedder.steps) if base.embedder else None
         memory = Memory(base.archive, base.archive.kin(card, description), embedder)
         recall = memory.recall(description, setting.task)
         ranker, learnt = Ranker.find([held.folder]), library.find([held.folder], registry)

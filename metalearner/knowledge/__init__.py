@@ -1,7 +1,7 @@
 """Stage 3, knowledge: records of past runs as text, their working copy, the nearest ones, and what may be kept."""
 
-from .base import SHIPPED, TRAINED, Base
+from .base import LEARNT, SHIPPED, TRAINED, Base
 from .memory import Memory, aligned
 from .trust import check_experience
 
-__all__ = ["SHIPPED", "TRAINED", "Base", "Memory", "aligned", "check_experience"]
+__all__ = ["LEARNT", "SHIPPED", "TRAINED", "Base", "Memory", "aligned", "check_experience"]

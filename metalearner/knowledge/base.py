@@ -16,14 +16,16 @@ from ..errors import RecordError
 from ..home import home as user_home
 from ..records import DatasetCard, Description, Experience, Recall, Task
 from . import places, text
-from .embedder import Embedder, helps
-from .memory import Archive, Memory, aligned, best, comparable, material
+from .embedder import Embedder
+from .memory import Archive, Memory, aligned, best, comparable
 from .store import FULL, Store
 from .trust import check_card, check_description, check_experience
 
 SHIPPED = places.shipped()
 # The trained Embedder, in the user's folder and in the one that ships; what of the latter holds all that was trained.
 EMBEDDER, TRAINED = "embedder.npz", "trained"
+# What `kb train` found, and on how many data sets.
+LEARNT = "learnt.json"
 
 
 class Base:
@@ -139,16 +141,16 @@ class Base:
         indexed = self.archive.taught(None) & self.archive.descriptions().keys()
         return counts | {"groups": len(set(self.groups().values())), "indexed": len(indexed)}
 
-    def train(self, folder: Path) -> bool:
-        """Learn an embedder from the records; whether data sets of other groups showed that it helps, and it was kept there."""
+    def train(self, folder: Path) -> Embedder | None:
+        """Learn an embedder from the records and keep it there; None where there are too few to begin with."""
         file = folder / EMBEDDER
-        found = aligned(self.archive, self.cards()) if helps(*material(self.archive, self.cards())) else None
+        found = aligned(self.archive, self.cards())
         if found is not None:
             found.save(file)
         else:
             file.unlink(missing_ok=True)
         self._looked, self._memory = False, None
-        return found is not None
+        return found
 
     @property
     def folders(self) -> list[Path]:
@@ -229,9 +231,18 @@ class Base:
             "data_sets": len(modalities),
             "groups": len(set(groups.values())),
             "by_modality": by,
+            "learnt": self.learnt(),
             "failures": {row["outcome"]: row["n"] for row in outcomes if row["outcome"] != "ok"},
             "seconds": seconds,
         }
+
+    def learnt(self) -> dict[str, Any]:
+        """What `kb train` found, on how many data sets, and how many came since; empty where it never ran."""
+        for file in (folder / LEARNT for folder in self.folders):
+            if file.exists():
+                found = json.loads(file.read_text())
+                return {**found, "since": max(0, len(self.cards()) - int(found["data_sets"]))}
+        return {}
 
     def verify_sample(self, n: int, rng: np.random.Generator) -> list[tuple[Experience, DatasetCard]]:
         """At most n full fits that went well, drawn by chance, to be run again and compared by the caller."""
