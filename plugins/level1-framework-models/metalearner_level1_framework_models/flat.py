@@ -7,6 +7,7 @@ over their valid steps and a coarse picture of fixed length, so that padding nev
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
@@ -44,10 +45,12 @@ def width(views: Mapping[str, View]) -> int:
     return sum(_ragged_width(v) if _ragged_axis(v) is not None else _dense_width(v) for v in views.values())
 
 
+@cache
 def _dense_width(view: View) -> int:
     return int(np.prod([-(-s // f) for s, f in zip(view.shape, (*_factors(view), 1))], dtype=np.int64))
 
 
+@cache
 def _factors(view: View) -> tuple[int, ...]:
     """How far each axis is pooled: the least factor on its ordered axes that brings it below MOST."""
     size, longest = int(np.prod(view.shape, dtype=np.int64)), max((a.size for a in view.axes), default=1)
