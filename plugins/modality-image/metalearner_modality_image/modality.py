@@ -13,6 +13,7 @@ from metalearner.arrays import Array, Fields
 from metalearner.errors import DataError
 from metalearner.kinds import Modality, Source
 from metalearner.records import Axis, Column, Schema, View
+from metalearner.tables import is_frame
 
 from . import archive, folder, labels, listing, paths, rows
 from .features import features
@@ -75,18 +76,12 @@ def _path(source: Source) -> Path | None:
 def _listing(source: Source, options: Mapping[str, Any] | None = None, claiming: bool = False) -> Listing | None:
     """The picture files of a folder, a table or a path of one; None when the source holds none."""
     path_column, levels = (options or {}).get("path_column", ""), (options or {}).get("levels", ())
-    if paths.is_frame(source):
-        return paths.listing(source, path_column, claiming)
     path = _path(source)
-    if path is None or not path.exists():
-        return None
-    if path.is_dir():
+    if path is not None and path.is_dir():
         return folder.listing(path, levels)
-    if path.suffix.lower() in paths.DELIMITERS:
-        return paths.listing(path, path_column, claiming)
-    if path.suffix.lower() in SUFFIXES:
+    if path is not None and path.suffix.lower() in SUFFIXES and path.exists():
         return Listing(path.name, (path,), (path.name,), {}, unlabelled=(f"{path.name} is a single image.", *_SETS))
-    return None
+    return paths.listing(source, path_column, claiming)
 
 
 def _batches(source: Source, schema: Schema, form: Form, labelled: bool) -> Iterator[Batch]:
@@ -108,7 +103,7 @@ def _batches(source: Source, schema: Schema, form: Form, labelled: bool) -> Iter
         return
     levels = schema.column(label).levels if label in schema.names else ()
     listed = _listing(source, {**schema.options, "levels": levels})
-    if listed is None and paths.is_frame(source) and "image" in source.columns:
+    if listed is None and is_frame(source) and "image" in source.columns:
         frame = source.to_dict("records")
         yield from _of_rows([row["image"] for row in frame], frame, schema, form, trusted=True)
         return

@@ -1,49 +1,43 @@
-"""Tables with a column of paths to pictures: CSV, TSV, DataFrame."""
+"""Tables with a column of paths to pictures, in any form that tables have."""
 
 from __future__ import annotations
 
-import csv
-import sys
+import os
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from metalearner.errors import DataError
+from metalearner.tables import Cells, Table, open_table
 
 from .listing import Listing
 from .pixels import SUFFIXES
 
 LOOKED_AT = 50  # rows
 NAMES_IMAGES, THERE = 0.95, 0.5  # shares of them
-DELIMITERS = {".csv": ",;\t|", ".tsv": "\t"}
 
 Columns = Mapping[str, Sequence[Any]]
 
 
-def is_frame(source: Any) -> bool:
-    """Whether it is a DataFrame, without importing pandas: who has none has no DataFrame."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(source, getattr(pandas, "DataFrame", ()))
-
-
 def listing(source: Any, path_column: str = "", claiming: bool = False) -> Listing | None:
-    """The pictures a CSV (relative to its folder) or a DataFrame names; None when no column does.
+    """The pictures that a table names, relative to its folder, a DataFrame's to here; None when no column does.
 
-    `claiming`: the table is judged by whether the files are there too, for it may be a mere table. Else the
-    column `path_column`, or one that looks like it, is taken. Raises DataError for a ragged row or when many of
-    the files are not there.
+    `claiming`: the table is judged by whether the files are there too, for it may be a mere table, and one that is broken is
+    left to those who read tables. Else the column `path_column`, or one that looks like it, is taken. Raises DataError for a
+    broken table or when many of the files are not there.
     """
-    if is_frame(source):
-        columns = {str(name): source.iloc[:, i].tolist() for i, name in enumerate(source.columns)}
-        return _listing("the DataFrame", columns, Path(), _column("DataFrame", columns, Path(), path_column, claiming))
-    path = Path(source)
-    for delimiter in DELIMITERS[path.suffix.lower()]:
-        if (head := _head(path, delimiter)) is None:
+    try:
+        table = open_table(source)
+        head = {name: _list(cells)[:LOOKED_AT] for name, cells in _first(table).items()} if table else {}
+    except DataError:
+        if claiming:
             return None
-        if found := _column(path.name, head, path.parent, path_column, claiming):
-            return _listing(path.name, _all(path, delimiter), path.parent, found)
-    return None
+        raise
+    base = Path(source).parent if isinstance(source, str | os.PathLike) else Path()
+    found = _column(table.source, head, base, path_column, claiming) if table else ""
+    return _listing(table.source, _all(table), base, found) if table and found else None
 
 
 def names_pictures(cells: Sequence[Any], base: Path | None = None) -> bool:
@@ -78,9 +72,7 @@ def _column(where: str, columns: Columns, base: Path, known: str, claiming: bool
     return ""
 
 
-def _listing(where: str, columns: Columns, base: Path, path_column: str) -> Listing | None:
-    if not path_column:
-        return None
+def _listing(where: str, columns: Columns, base: Path, path_column: str) -> Listing:
     if path_column.lower().endswith(SUFFIXES):
         raise DataError(
             f"{where} has no header: its first line names the image '{path_column}'.",
@@ -101,39 +93,19 @@ def _listing(where: str, columns: Columns, base: Path, path_column: str) -> List
     )
 
 
-def _head(path: Path, delimiter: str) -> Columns | None:
-    """Columns of the first 50 rows; None for what is no table in UTF-8, or has no rows: others say what is wrong."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in islice(csv.reader(file, delimiter=delimiter), LOOKED_AT + 1) if row]
-    except (UnicodeDecodeError, csv.Error):
-        return None
-    return {name: [row[i] for row in rows[1:] if len(row) > i] for i, name in enumerate(rows[0])} if rows else None
+def _first(table: Table) -> Mapping[str, Cells]:
+    """The first rows."""
+    return next(iter(table.read(table.names)), {})
 
 
-def _all(path: Path, delimiter: str) -> Columns:
-    """All columns. DataError for a row of another length, a name that stands twice, or a broken file."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter)
-            names = next(row for row in reader if row)
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise DataError(
-                    f"{path.name} has more than one column '{twice[0]}'.", "Names are unique.", "Rename one."
-                )
-            rows = []
-            for row in reader:
-                if len(row) not in (0, len(names)):
-                    raise DataError(
-                        f"Line {reader.line_num} of {path.name} has {len(row)} cells, its header {len(names)}.",
-                        "Every row has as many cells as the header has names.",
-                        "Put cells that contain the delimiter in quotes.",
-                    )
-                if row:
-                    rows.append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{path.name} cannot be read: {error}.", "A table is text in UTF-8.", "Write it again."
-        ) from None
-    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+def _all(table: Table) -> Columns:
+    """All rows."""
+    columns: dict[str, list[Any]] = {name: [] for name in table.names}
+    for chunk in table.read(table.names):
+        for name, cells in chunk.items():
+            columns[name] += _list(cells)
+    return columns
+
+
+def _list(cells: Cells) -> list[Any]:
+    return cells.tolist() if isinstance(cells, np.ndarray) else list(cells)

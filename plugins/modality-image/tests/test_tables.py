@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,11 +152,6 @@ def test_a_table_without_a_column_of_images_cannot_be_predicted(folder):
 
 BAD = {
     "paths alone": ("path\n" + "".join(f"pics/{i}.png\n" for i in range(60)), "no column but the paths in 'path'"),
-    "a ragged row": (
-        "path,label\n" + "".join(f"pics/{i}.png,a\n" for i in range(60)) + "pics/1.png\n",
-        "Line 62 of bad.csv has 1 cells, its header 2",
-    ),
-    "a name twice": ("path,a,a\n" + "".join(f"pics/{i}.png,1,2\n" for i in range(60)), "more than one column 'a'"),
     "no header": ("".join(f"pics/{i}.png,a\n" for i in range(60)), "no header: its first line names the image"),
     "many files not there": (
         "path,label\n" + "".join(f"pics/{i}.png,a\n" for i in range(30, 80)),
@@ -171,6 +169,39 @@ def test_bad_tables(folder, text, message):
     (folder / "bad.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         IMAGE.sniff(folder / "bad.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\n" + "".join(f"pics/{i}.png,a\n" for i in range(60)) + "pics/1.png\n",
+        "path,a,a\n" + "".join(f"pics/{i}.png,1,2\n" for i in range(60)),
+    ],
+    ids=["a ragged row", "a name twice"],
+)
+def test_broken_tables_are_left_to_those_who_read_tables_until_they_are_to_be_predicted(folder, text):
+    (folder / "bad.csv").write_text(text)
+    assert IMAGE.sniff(folder / "bad.csv") is None
+    schema = IMAGE.sniff(write(folder, ("path", "label"), lambda i: (f"pics/{i}.png", animal(i))))
+    with pytest.raises(
+        DataError, match=r"Line 62 of bad\.csv has 1 cells, its header 2|'a' stands 2 times in bad\.csv"
+    ):
+        decode(folder / "bad.csv", schema.without("label"))
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "db"])
+def test_paths_in_tables_of_any_form(folder, form):
+    frame = pd.DataFrame({"file": [f"pics/{i}.png" for i in range(60)], "animal": [animal(i) for i in range(60)]})
+    if form == "parquet":
+        frame.to_parquet(folder / "set.parquet")
+    elif form == "jsonl":
+        frame.to_json(folder / "set.jsonl", orient="records", lines=True)
+    else:
+        with closing(sqlite3.connect(folder / "set.db")) as connection:
+            frame.to_sql("animals", connection, index=False)
+    schema = IMAGE.sniff(folder / f"set.{form}")
+    assert schema.names == ("image", "animal") and schema.rows == 60
+    np.testing.assert_array_equal(decode(folder / f"set.{form}", schema)["image"][7], pixels(folder, 7))
 
 
 def test_data_frames(folder, monkeypatch):

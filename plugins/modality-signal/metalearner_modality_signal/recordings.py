@@ -1,8 +1,7 @@
-"""Sets of WAV recordings: class folders, flat files that begin with their label, or a CSV of paths."""
+"""Sets of WAV recordings: class folders, flat files that begin with their label, or a table of paths."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,8 @@ import numpy as np
 
 from metalearner.arrays import Ragged
 from metalearner.errors import DataError
+from metalearner.tables import Table, open_table
+from metalearner.tables.cells import word
 
 from . import logmel, wave
 from .labels import kind_of_texts
@@ -24,6 +25,7 @@ PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 PREFIX = re.compile(r"([^_]+)_.")
 BROKEN = 0.05  # share of unreadable recordings that is skipped
 CHUNK = 256
+LOOKED_AT, NAMES_RECORDINGS = 50, 0.95  # rows of a table, and the share of them
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,12 @@ class Listing:
 
 
 def listing(path: Path, path_column: str = "", label_column: str = "") -> Listing | None:
-    """The recordings of a folder, a CSV or a single file; None when it holds none."""
+    """The recordings of a folder, a table or a single file; None when it holds none."""
     if path.is_dir():
         return _folder(path)
     if path.suffix.lower() == ".wav":
         return Listing(path.name, (path,), (path.name,), None, why="a single recording has none")
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return _table(path, path_column, label_column)
-    return None
+    return _table(path, path_column, label_column)
 
 
 def _folder(path: Path) -> Listing | None:
@@ -95,34 +95,28 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _table(path: Path, path_column: str, label_column: str) -> Listing | None:
-    """A CSV with a column of paths to recordings, relative to where it lies."""
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    """A table with a column of paths to recordings, relative to where it lies; one that is broken is left to others."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=separator)
-            head = next(rows, [])
-            first = [row for row, _ in zip(rows, range(50))]
-            column = path_column or next((c for i, c in enumerate(head) if _paths(path, first, i)), "")
-            if not column:
-                return None
-            body = first + list(rows)
-    except (UnicodeDecodeError, csv.Error):
+        table = open_table(path)
+        column = path_column or (_named(path, table) if table else "")
+        parts = list(table.read(table.names)) if table and column else []
+    except DataError:
+        if path_column:
+            raise
         return None
-    if column not in head:
+    if table is None or not parts:
+        return None
+    columns = {name: [word(cell) for part in parts for cell in part[name]] for name in table.names}
+    if column not in columns:
         raise DataError(
-            f"{path.name} has no column '{column}'.", f"It has {', '.join(head)}.", "It holds the paths to recordings."
+            f"{path.name} has no column '{column}'.",
+            f"It has {', '.join(columns)}.",
+            "It holds the paths to recordings.",
         )
-    odd = next((i for i, row in enumerate(body) if row and len(row) != len(head)), None)
-    if odd is not None:
-        raise DataError(
-            f"{path.name}, row {odd + 2}: {len(body[odd])} cells under {len(head)} names.", "Rows are of equal length."
-        )
-    body = [row for row in body if row]
-    texts = tuple(row[head.index(column)] for row in body)
-    others = [c for c in head if c != column]
+    others = [c for c in columns if c != column]
     label = label_column or next((c for n in LABEL_NAMES for c in others if c.lower() == n), "")
     label = label or (others[0] if len(others) == 1 else "")
-    labels = np.array([row[head.index(label)].strip() for row in body], dtype=str) if label in head else None
+    labels = np.array(columns[label], dtype=str) if label in columns else None
     why = (
         ""
         if labels is not None
@@ -130,15 +124,20 @@ def _table(path: Path, path_column: str, label_column: str) -> Listing | None:
         if others
         else "no column beside the paths"
     )
+    texts = tuple(columns[column])
     files = tuple(path.parent / t for t in texts)
     kind = "category" if labels is None else kind_of_texts(labels.tolist())
     return Listing(path.name, files, texts, labels, label or "label", kind, {"path_column": column}, why)
 
 
-def _paths(path: Path, rows: list[list[str]], column: int) -> bool:
-    cells = [row[column] for row in rows if len(row) > column]
-    good = [c for c in cells if c.lower().endswith(".wav") and (path.parent / c).is_file()]
-    return len(cells) > 0 and len(good) >= 0.95 * len(cells)
+def _named(path: Path, table: Table) -> str:
+    """The column whose first cells name recordings that are there; "" when there is none."""
+    for name, cells in next(iter(table.read(table.names)), {}).items():
+        first = [str(cell) for cell in cells[:LOOKED_AT]]
+        good = [c for c in first if c.lower().endswith(".wav") and (path.parent / c).is_file()]
+        if first and len(good) >= NAMES_RECORDINGS * len(first):
+            return name
+    return ""
 
 
 def headers(found: Listing, skipping: bool) -> tuple[list[int], list[wave.Header], list[str]]:

@@ -8,9 +8,9 @@ from collections import Counter
 import numpy as np
 
 from metalearner.records import Column, Schema
+from metalearner.tables.cells import FALSE, LONGEST, TRUE, Cells, dashes, nested, numbers, words
 
 from . import dates
-from .cells import FALSE, LONGEST, TRUE, Cells, dashes, nested, numbers, words
 
 LEFT_OUT = "left out: "
 TARGETS = ("target", "label", "class", "y", "outcome")

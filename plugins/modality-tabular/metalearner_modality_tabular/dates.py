@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from .cells import Cells, words
+from metalearner.tables.cells import Cells, words
 
 ISO = "ISO8601"
 SHARE = 0.95  # of the values must be dates of one format

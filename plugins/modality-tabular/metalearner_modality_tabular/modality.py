@@ -13,12 +13,12 @@ from metalearner.arrays import Array, Fields
 from metalearner.errors import DataError, nearest
 from metalearner.kinds import Modality, Source
 from metalearner.records import Axis, Column, Schema, View
+from metalearner.tables import Cells, Chunk, Table, empty, open_table
+from metalearner.tables.cells import booleans, numbers, signs, text
+from metalearner.tables.rows import hold_arrays
 
-from . import database, delimited, frame, rows
-from .cells import Cells, booleans, numbers, signs, text
 from .columns import LEFT_OUT, Tally, target_hint, used
 from .dates import days
-from .table import Chunk, Table, empty
 
 # A table in which a column names such files is theirs who read these.
 PICTURES_AND_SOUNDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".wav")
@@ -34,7 +34,7 @@ class TabularModality(Modality):
     def sniff(self, source: Source) -> Schema | None:
         """CSV, TSV, Parquet, JSON lines, SQLite, DataFrames and lists of rows; None for all else."""
         table = open_table(source)
-        if table is None or (isinstance(source, list) and (not source or rows.hold_arrays(source))):
+        if table is None or (isinstance(source, list) and (not source or hold_arrays(source))):
             return None
         tallies = {name: Tally(name, name in table.categories) for name in table.names}
         first = True
@@ -88,30 +88,6 @@ class TabularModality(Modality):
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """The columns a model can look at, as they are."""
         return {c.name: np.asarray(fields[c.name]) for c in used(schema) if c.name in fields}
-
-
-def open_table(source: Source) -> Table | None:
-    """The table a source holds; None when it holds none, DataError when it holds a broken one."""
-    if frame.is_frame(source):
-        return frame.table(source)
-    if isinstance(source, list):
-        return rows.table(source)
-    if not isinstance(source, str | os.PathLike):
-        return None
-    name, _, inner = os.fspath(source).partition("::")
-    path = Path(name)
-    suffix = path.suffix.lower()
-    if not path.is_file():
-        return None
-    if suffix in database.SUFFIXES:
-        return database.table(path, inner)
-    if inner:
-        return None
-    if suffix in delimited.SUFFIXES:
-        return delimited.table(path)
-    if suffix in frame.SUFFIXES:
-        return frame.parquet(path)
-    return rows.lines(path) if suffix in rows.SUFFIXES else None
 
 
 def _names_files(chunk: Chunk, folder: Path) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from metalearner_modality_tabular import cells
 from metalearner_modality_tabular.columns import Tally, target_hint, used
 from metalearner_modality_tabular.modality import TabularModality
 
 from metalearner.records import Column, Schema
+from metalearner.tables import cells
 
 N = 100
 RNG = np.random.default_rng(0)

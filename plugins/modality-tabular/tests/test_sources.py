@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metalearner_modality_tabular.cells import words
 from metalearner_modality_tabular.modality import TabularModality
 from PIL import Image
 
 from metalearner.arrays import Fields
 from metalearner.records import Column, Schema
+from metalearner.tables.cells import words
 
 MODALITY = TabularModality()
 CITIES = ["Bern", "Thun", "Genf"]
@@ -161,8 +161,8 @@ def test_the_kinds_and_values_of_the_table(tmp_path: Path) -> None:
 
 
 def test_chunks_join_to_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from metalearner_modality_tabular import database, delimited, rows
-    from metalearner_modality_tabular import frame as frames
+    from metalearner.tables import database, delimited, rows
+    from metalearner.tables import frame as frames
 
     table = frame(50)
     sources = [form(table, tmp_path) for form in (write_csv, write_parquet, write_jsonl, write_sqlite)]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metalearner.errors import DataError
-
+from ..errors import DataError
 from .cells import Cells
 
 CHUNK = 20_000  # rows

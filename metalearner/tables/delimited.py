@@ -9,11 +9,11 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 
-from metalearner.errors import DataError
-
+from ..errors import DataError
 from .cells import Cells
 from .table import CHUNK, Table, column_names, empty
 
@@ -44,6 +44,22 @@ def table(path: Path) -> Table | None:
     Raises DataError for a file that is empty, has NUL bytes, a header alone, a name twice, or a quote that swallows
     rows; reading it raises DataError at the first row with too many or too few cells and at a quote left open.
     """
+    about = path.stat()
+    found = _looked_at(path, about.st_size, about.st_mtime_ns)
+    if found is None:
+        return None
+    dialect, names = found
+    options: dict[str, object] = {"form": "delimited", "delimiter": dialect.delimiter, "encoding": dialect.encoding}
+    if dialect.encoding == "latin-1":
+        options["note"] = "not UTF-8, read as Latin-1"
+    if dialect.decimal_comma:
+        options["decimal"] = ","
+    return Table(path.name, names, lambda wanted: _chunks(path, dialect, names, wanted), options)
+
+
+@lru_cache(maxsize=16)
+def _looked_at(path: Path, size: int, changed: int) -> tuple[Dialect, tuple[str, ...]] | None:
+    """How a file is written, and the names of its columns; looked at once, since several modalities ask."""
     encoding, quotes = _encoding(path)
     dialect = _dialect(path, encoding)
     if dialect is None:
@@ -53,13 +69,7 @@ def table(path: Path) -> Table | None:
     found = [cells for _, cells in islice(_records(path, dialect), 2)]
     if len(found) == 1:
         raise empty(path.name, "has a header and no rows")
-    names = column_names(found[0], path.name)
-    options: dict[str, object] = {"form": "delimited", "delimiter": dialect.delimiter, "encoding": encoding}
-    if encoding == "latin-1":
-        options["note"] = "not UTF-8, read as Latin-1"
-    if dialect.decimal_comma:
-        options["decimal"] = ","
-    return Table(path.name, names, lambda wanted: _chunks(path, dialect, names, wanted), options)
+    return dialect, column_names(found[0], path.name)
 
 
 def _chunks(path: Path, dialect: Dialect, names: Sequence[str], wanted: Sequence[str]) -> Iterator[dict[str, Cells]]:

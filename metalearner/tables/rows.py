@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from metalearner.errors import DataError
-
+from ..errors import DataError
 from .cells import Cells
 from .table import CHUNK, Table, column_names, empty
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from metalearner.errors import DataError, unknown
-
+from ..errors import DataError, unknown
 from .cells import Cells
 from .table import CHUNK, Table, column_names, empty
 
