@@ -248,6 +248,8 @@ def stats_lines(found: Mapping[str, Any]) -> list[str]:
     """What `metalearner kb stats` prints: one line a figure, nested ones indented."""
     lines = []
     for key, value in found.items():
+        if value == {}:
+            continue
         if isinstance(value, Mapping):
             lines.append(f"{key}:")
             lines += [f"  {k:<24} {_plain(v)}" for k, v in value.items()]
