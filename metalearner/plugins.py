@@ -101,10 +101,10 @@ def load(extra: Iterable[ModuleType] = (), only: Iterable[str] | None = None) ->
         if wanted is not None and point.name not in wanted:
             continue
         distribution = point.dist.name if point.dist else "unknown"
-        version = point.dist.version if point.dist else "?"
+        version = point.dist.version if point.dist else "unknown"
         admit(point.name, distribution, version, point.load if not isinstance(point, ModuleType) else point)
     for module in [*extra, *_from_path(found)]:
-        admit(module.__name__.rpartition(".")[2], "extra", getattr(module, "__version__", "?"), module)
+        admit(module.__name__.rpartition(".")[2], "extra", getattr(module, "__version__", "unknown"), module)
     frozen = {kind: MappingProxyType(things) for kind, things in items.items()}
     return Registry(**frozen, plugins=tuple(found), hook=manager.hook)
 
@@ -165,7 +165,7 @@ def _from_path(found: list[Plugin]) -> list[ModuleType]:
                 sys.modules[name] = module  # dataclasses and pickling between processes look it up
                 spec.loader.exec_module(module)
             except Exception as error:  # as for any plugin: named and shown
-                found.append(Plugin(file.stem, str(file), "?", {}, f"{type(error).__name__}: {error}"))
+                found.append(Plugin(file.stem, str(file), "unknown", {}, f"{type(error).__name__}: {error}"))
                 continue
             modules.append(module)
     return modules
@@ -175,4 +175,4 @@ def _version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return "?"
+        return "unknown"

@@ -90,7 +90,10 @@ def test_the_embedder_learns_what_tells_where_configs_do_well(tmp_path):
     for steps in (0, None):
         embedder = train({n: descriptions[n] for n in kept}, achieved, {n: n for n in names}, steps)
         points = embedder.embed([descriptions[n] for n in kept])
-        told = [foretold(e, points, np.array([regrets[n] for n in kept])) for e in embedder.embed([descriptions[n] for n in new])]
+        told = [
+            foretold(e, points, np.array([regrets[n] for n in kept]))
+            for e in embedder.embed([descriptions[n] for n in new])
+        ]
         errors[steps] = float(np.mean((np.array(told) - np.array([regrets[n] for n in new])) ** 2))
     assert embedder.steps > 0 and errors[None] < 0.7 * errors[0]
     embedder.save(tmp_path / "embedder.npz")

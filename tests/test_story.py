@@ -200,6 +200,9 @@ def test_a_stranger_adds_a_modality_a_block_and_an_output(tmp_path, monkeypatch)
     assert found["task"]["modality"] == "points" and found["task"]["output"] == "grade"
     assert "cloud" in {t["family"] for t in found["leaderboard"]}
     assert found["score"]["value"] > 0.3
+    events = map(json.loads, (tmp_path / "run" / "events.jsonl").read_text().splitlines())
+    learned = next(e for e in events if e["stage"] == "learned")
+    assert learned["records"] >= 3 and not learned["refused"]
     command("predict", tmp_path / "run" / "bundle", source, "--out", tmp_path / "p.csv")
     assert set(pd.read_csv(tmp_path / "p.csv")["prediction"]) <= {0.0, 1.0, 2.0, 3.0, 4.0}
 

@@ -39,6 +39,12 @@ def test_what_the_source_marks_comes_before_the_last_column():
     assert find_target(hinted, Wish())[0] == "age"
 
 
+def test_a_text_is_told_from_and_not_told_unless_it_is_named():
+    schema = Schema("tabular", "x", 1, (Column("mood", "category"), Column("sentence", "text")))
+    assert find_target(schema, Wish("is the sentence friendly?"))[0] == "mood"
+    assert find_target(schema, Wish("is it?", target="sentence"))[0] == "sentence"
+
+
 def test_an_unknown_target_suggests_the_nearest():
     with pytest.raises(TaskError, match="Did you mean 'price'"):
         find_target(SCHEMA, Wish(target="prise"))

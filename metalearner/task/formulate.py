@@ -42,6 +42,8 @@ def find_target(schema: Schema, wish: Wish) -> tuple[str, str]:
             raise TaskError(happened, holds, "Name it with --target, exactly as in the file's first line.")
         return wish.target, "named"
     words = _words(wish.sentence)
+    texts = {c.name for c in schema.columns if c.kind == "text"}  # which are told from, not told
+    names = tuple(n for n in names if n not in texts) or names
     spoken = [n for n in names if _words(n) and f" {_words(n)} " in f" {words} "]
     if spoken:
         # Of several, the first one said: the goal comes before what it is told from.
