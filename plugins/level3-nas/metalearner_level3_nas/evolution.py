@@ -162,6 +162,8 @@ class Engine(Proposer):
 
     def _share(self, proposal: Proposal, moment: Moment) -> float:
         """Of all seconds, what a proposal's first rung is expected to take; a network that was never timed is taken for dear."""
+        if math.isinf(moment.seconds_left):  # trials are counted, not seconds
+            return 0.0
         if proposal.expected_seconds is None:
             return 1.0 if proposal.config.production == "net" else DEAR
         return FIRST * proposal.expected_seconds * (1 - moment.spent) / moment.seconds_left

@@ -218,3 +218,19 @@ def test_the_difference_of_two_networks_in_words():
     assert difference(before, after) == "conv -> spectral"
     assert difference(before, fewer) == "tower with 2 -> 1 block"
     assert difference(before, before) == ""
+
+
+def test_where_trials_are_counted_a_family_that_nobody_timed_is_not_put_off(land):
+    class Timed(land.Presets):
+        """Knows what one family takes, and proposes it first."""
+
+        def ask(self, n, seen, moment):
+            found = [
+                replace(p, expected_seconds=1.0 if p.family == "linear" else None)
+                for p in super().ask(99, seen, moment)
+            ]
+            return sorted(found, key=lambda p: p.family != "linear")[:n]
+
+    engine = SEARCHERS["evolution"].begin(replace(land.scope(), portfolio=Timed()))
+    first = engine.ask(len(land.FAMILIES), [], Moment())
+    assert {p.family for p in first} == set(land.FAMILIES)
