@@ -191,8 +191,9 @@ def _logistic(
     from sklearn.linear_model import LogisticRegression
 
     k = len(present)
-    if k == 1:
-        return np.zeros((rows.shape[1], 1)), np.zeros(1), 0, False
+    if k == 1 or not rows.shape[1]:  # nothing to tell by
+        shares = np.array([np.mean(target == c) for c in present])
+        return np.zeros((rows.shape[1], k)), np.log(shares), 0, False
     step = SECONDS_PER_NUMBER * (rows.nnz + rows.shape[1]) * (k if k > 2 else 1) + 1e-3
     affordable = max(0.0, upto.deadline - time.monotonic()) / (2 * step)
     most = int(np.clip(min(ITERATIONS, affordable), FEWEST, ITERATIONS) * max(upto.share, 0.3))
@@ -211,6 +212,8 @@ def _ridge(rows: csr_matrix, target: np.ndarray, penalty: float) -> tuple[np.nda
     """Ridge by conjugate gradients."""
     from sklearn.linear_model import Ridge
 
+    if not rows.shape[1]:
+        return np.zeros((0, 1)), np.array([float(np.mean(target))]), 0, False
     model = Ridge(alpha=penalty, solver="sparse_cg", tol=1e-4, max_iter=ITERATIONS).fit(rows, target)
     taken = int(np.max(model.n_iter_)) if model.n_iter_ is not None else 0
     return model.coef_.reshape(-1, 1), np.array([float(model.intercept_)]), taken, False
