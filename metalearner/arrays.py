@@ -1,7 +1,8 @@
 """The arrays that travel between stages: decoded fields, tensors, folds. NumPy only.
 
 `Fields` are what a modality decodes, a column each. `Tensors` are what a transform makes of them, one
-`Tensor` a view. In both, NaN marks a missing number.
+`Tensor` a view. In both, NaN marks a missing number. Where a view says that something raw lies beside it, the tensors hold
+that under the view's name and RAW, in a type and width of its own.
 """
 
 from __future__ import annotations
@@ -144,6 +145,8 @@ class Tensor:
 
 
 Tensors = dict[str, Tensor]
+
+RAW = ".raw"
 
 
 def take(tensors: Tensors, rows: np.ndarray) -> Tensors:

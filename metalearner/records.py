@@ -12,6 +12,8 @@ from typing import Any, Self
 
 AXIS_KINDS = ("columns", "time", "space", "tokens", "set")
 COLUMN_KINDS = ("number", "boolean", "category", "date", "text", "identifier", "array")
+# What the note of a column that no model looks at says.
+LEFT_OUT = "left out"
 OUTCOMES = ("ok", "crash", "out-of-memory", "timeout", "pruned")
 
 
@@ -91,6 +93,11 @@ class View(Record):
     axes: tuple[Axis, ...]
     channels: int
     cardinalities: tuple[int, ...] = ()
+    raw: str = ""  # what lies beside it as it was decoded, for learners that read it themselves: "text", "pixels"
+
+    def to_json(self) -> dict[str, Any]:
+        """As others; a view with nothing beside it is what it was before there was any."""
+        return {k: v for k, v in super().to_json().items() if k != "raw" or v}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,6 +123,11 @@ class Column(Record):
     missing: float = 0.0
     levels: tuple[str, ...] = ()  # the level strings of a category, most frequent first (local only)
     note: str = ""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether its note says that no model looks at it."""
+        return LEFT_OUT in self.note
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..arrays import Fields, Ragged
 from ..dataset import Dataset
 from ..errors import DataError, TaskError
 from ..kinds import Output
-from ..records import DatasetCard, Finding, Task
+from ..records import LEFT_OUT, DatasetCard, Finding, Task
 from .fingerprint import data_hash, row_hashes, sketch
 from .read import Reading
 from .sealed import Sealed
@@ -115,7 +115,7 @@ def _labelled(reading: Reading, task: Task) -> tuple[Fields, np.ndarray, list[Fi
     target = reading.column(task.target)
     known = np.isfinite(target) if target.dtype.kind == "f" else target != ""
     findings = [
-        Finding(f"{c.name}: {c.note}", "left out" if "left out" in c.note else "")
+        Finding(f"{c.name}: {c.note}", LEFT_OUT if c.left_out else "")
         for c in reading.schema.columns
         if c.note and c.name != task.target
     ]
@@ -131,7 +131,7 @@ def _labelled(reading: Reading, task: Task) -> tuple[Fields, np.ndarray, list[Fi
 
 def _left_out(reading: Reading, task: Task) -> list[str]:
     """Columns the modality found no use for (identifiers, constants, what nobody reads), and what rows are grouped by."""
-    useless = [c.name for c in reading.schema.columns if "left out" in c.note and c.name != task.target]
+    useless = [c.name for c in reading.schema.columns if c.left_out and c.name != task.target]
     return list(dict.fromkeys([*useless, *([task.group_by] if task.group_by else [])]))
 
 

@@ -56,7 +56,10 @@ class Reading:
 
 
 def read(source: Source, modalities: Mapping[str, Modality]) -> Reading:
-    """Ask each modality whether the source is its own. Raises DataError when it is nobody's or not there."""
+    """Ask each modality whether the source is its own; of several the one that leaves out the fewest columns has it.
+
+    Raises DataError when it is nobody's or not there.
+    """
     if isinstance(source, str | Path):
         path = Path(str(source).partition("::")[0])
         if not path.exists():
@@ -66,6 +69,7 @@ def read(source: Source, modalities: Mapping[str, Modality]) -> Reading:
                 f"There is no file or folder '{path}'.", "A source is a file, a folder or the name of a data set.", hint
             )
     complaint: DataError | None = None
+    found: list[tuple[Modality, Schema]] = []
     for modality in modalities.values():
         try:
             schema = modality.sniff(source)
@@ -73,9 +77,12 @@ def read(source: Source, modalities: Mapping[str, Modality]) -> Reading:
             complaint = complaint or problem
             continue
         if schema is not None:
-            # Only the name goes on into bundles and records: a path says where on whose machine.
-            name = Path(schema.source).name or schema.source
-            return Reading(source, modality, replace(schema, source=name))
+            found.append((modality, schema))
+    if found:
+        modality, schema = min(found, key=lambda pair: sum(c.left_out for c in pair[1].columns))
+        # Only the name goes on into bundles and records: a path says where on whose machine.
+        name = Path(schema.source).name or schema.source
+        return Reading(source, modality, replace(schema, source=name))
     if complaint is not None:
         raise complaint
     raise DataError(

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from metalearner.errors import DataError
+from metalearner.tables import labels
 
-from . import labels, pixels
+from . import pixels
 from .listing import CHUNK, LOOKED_AT, spaced
 from .pixels import Form, Look
 

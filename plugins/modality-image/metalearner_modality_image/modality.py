@@ -13,9 +13,9 @@ from metalearner.arrays import Array, Fields
 from metalearner.errors import DataError
 from metalearner.kinds import Modality, Source
 from metalearner.records import Axis, Column, Schema, View
-from metalearner.tables import is_frame
+from metalearner.tables import is_frame, labels
 
-from . import archive, folder, labels, listing, paths, rows
+from . import archive, folder, listing, paths, rows
 from .features import features
 from .listing import CHUNK, Batch, Listing
 from .pixels import SUFFIXES, Form

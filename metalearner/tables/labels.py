@@ -1,4 +1,4 @@
-"""Columns beside the image: which kind they are, and their one written form."""
+"""Columns beside what a model looks at: which kind they are, and their one written form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metalearner.records import Column
+from ..records import Column
 
 NAMES = ("label", "target", "class", "y", "labels", "targets")  # the earlier, the more likely
 MANY = 20  # distinct numbers up to which they are classes
