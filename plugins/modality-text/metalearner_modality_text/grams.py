@@ -58,7 +58,13 @@ def _remembered(tensors: Tensors, name: str, values: np.ndarray, kind: str, long
 def _count(texts: Sequence[str], kind: str, longest: int) -> csr_matrix:
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    common = {"n_features": PLACES, "alternate_sign": False, "norm": None, "lowercase": kind != "word", "dtype": np.float32}
+    common = {
+        "n_features": PLACES,
+        "alternate_sign": False,
+        "norm": None,
+        "lowercase": kind != "word",
+        "dtype": np.float32,
+    }
     if kind == "word":
         vectorizer = HashingVectorizer(
             analyzer="word", tokenizer=tokens, token_pattern=None, ngram_range=(1, longest), **common

@@ -133,7 +133,9 @@ def _of_folder(path: Path, schema: Schema) -> Iterator[Fields]:
     if listed is None:
         files = tuple(sorted(p for p in path.iterdir() if p.suffix.lower() in folders.SUFFIXES))
         if not files:
-            raise DataError(f"There are no text files in '{path.name}'.", "", "Give a folder of .txt files, or a table.")
+            raise DataError(
+                f"There are no text files in '{path.name}'.", "", "Give a folder of .txt files, or a table."
+            )
         listed = folders.Listing(files, ("",) * len(files))
     text = next(c.name for c in schema.columns if c.kind == "text")
     label = schema.target_hint or LABEL

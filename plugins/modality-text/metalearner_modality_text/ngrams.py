@@ -85,9 +85,7 @@ class NGramModel(Model):
 
         about = json.loads((folder / "ngrams.json").read_text())
         arrays = load_file(folder / "ngrams.safetensors")
-        return cls(
-            tuple(about["names"]), about["numbers"], **{n: arrays[n] for n in ARRAYS}, classes=about["classes"]
-        )
+        return cls(tuple(about["names"]), about["numbers"], **{n: arrays[n] for n in ARRAYS}, classes=about["classes"])
 
 
 ARRAYS = ("places", "scale", "weight", "bias", "present")
@@ -161,14 +159,20 @@ def _fitted(numbers: Mapping[str, Any], fold: Fold, aim: Aim, upto: Rung) -> tup
     scale = _scale(found, in_texts[places], target, present, numbers["weighting"])
     rows = weighed(found, scale, numbers["weighting"])
     weight, bias, iterations, early = (
-        _logistic(rows, target, present, numbers["penalty"], upto) if classifies else _ridge(rows, target, numbers["penalty"])
+        _logistic(rows, target, present, numbers["penalty"], upto)
+        if classifies
+        else _ridge(rows, target, numbers["penalty"])
     )
     classes = aim.output.width(aim.state) if classifies else 0
-    model = NGramModel(names, dict(numbers), places, scale.astype(np.float32), weight.astype(np.float32), bias, present, classes)
+    model = NGramModel(
+        names, dict(numbers), places, scale.astype(np.float32), weight.astype(np.float32), bias, present, classes
+    )
     return model, iterations, early
 
 
-def _scale(found: csr_matrix, in_texts: np.ndarray, target: np.ndarray, present: np.ndarray, weighting: str) -> np.ndarray:
+def _scale(
+    found: csr_matrix, in_texts: np.ndarray, target: np.ndarray, present: np.ndarray, weighting: str
+) -> np.ndarray:
     """What each n-gram is weighed by: how rare it is, or how much oftener it occurs in one of two classes."""
     n = found.shape[0]
     if weighting == "presence":

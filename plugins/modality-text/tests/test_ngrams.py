@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from metalearner_modality_text.marks import TextMarks
@@ -49,7 +51,9 @@ def score(numbers, texts, target, output="classification"):
     return float(np.mean(said))
 
 
-@pytest.mark.parametrize("preset", FAMILY.presets, ids=lambda p: p.numbers.get("weighting", "tf-idf") + str(p.numbers["characters"]))
+@pytest.mark.parametrize(
+    "preset", FAMILY.presets, ids=lambda p: p.numbers.get("weighting", "tf-idf") + str(p.numbers["characters"])
+)
 def test_one_word_tells(preset):
     texts, target = sentences(300, lambda words: "yes" if "kest" in words else "no")
     assert score(preset.numbers, texts, target) > 0.9
@@ -57,7 +61,7 @@ def test_one_word_tells(preset):
 
 def test_pairs_of_words_tell_what_single_words_cannot():
     def rule(words):
-        return "yes" if any(a < b for a, b in zip(words, words[1:]) if a.startswith("ba") and b.startswith("ke")) else "no"
+        return "yes" if any(a < b for a, b in pairwise(words) if a.startswith("ba") and b.startswith("ke")) else "no"
 
     texts, target = sentences(1200, rule)
     pairs = score({"words": 2, "characters": 0, "least": 1}, texts, target)
@@ -76,7 +80,9 @@ def test_several_classes_and_numbers():
     texts, target = sentences(400, lambda words: "c" if "mira" in words else "b" if "lozi" in words else "a")
     assert score({"words": 1, "characters": 0}, texts, target) > 0.9
     texts, target = sentences(400, lambda words: 2.0 * words.count("mira") - words.count("lozi"))
-    assert score({"words": 1, "characters": 0, "weighting": "presence", "penalty": 0.1}, texts, target, "regression") > 0.7
+    assert (
+        score({"words": 1, "characters": 0, "weighting": "presence", "penalty": 0.1}, texts, target, "regression") > 0.7
+    )
 
 
 @pytest.mark.parametrize("weighting", ["tf-idf", "naive-bayes", "presence"])

@@ -143,7 +143,9 @@ def test_several_columns_of_texts_have_a_view_each():
 
 
 def test_marks_of_empty_and_odd_texts_are_finite():
-    table = measured(["", " ", "!!!", "HELLO http://x.y #tag @me", "ааааа", "\ud800".encode("utf-8", "replace").decode()])
+    table = measured(
+        ["", " ", "!!!", "HELLO http://x.y #tag @me", "ааааа", "\ud800".encode("utf-8", "replace").decode()]
+    )
     assert np.isfinite(table).all() and table.shape == (6, len(MARKS))
     features = TEXT.features(decode(FRAME, TEXT.sniff(FRAME)), TEXT.sniff(FRAME))
     assert set(features) == set(MARKS) and all(len(v) == 60 for v in features.values())
