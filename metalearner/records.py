@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 AXIS_KINDS = ("columns", "time", "space", "tokens", "set")
@@ -23,7 +23,13 @@ def canonical(value: Any) -> str:
     >>> canonical({"b": (1, 2.0), "a": float("nan")})
     '{"a":null,"b":[1,2.0]}'
     """
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:  # what is JSON already, a record just read say, needs no second copy
+        return _dumps(value, default=plain)
+    except (ValueError, TypeError):  # NaN, infinity, keys of several kinds
+        return _dumps(plain(value))
+
+
+_dumps = partial(json.dumps, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Any) -> Any:

@@ -646,7 +646,7 @@ def test_stats_count_records_groups_winners_failures_and_seconds(base: Base) -> 
     image = card("digits", 800, modality="image", group="a")
     base.add(image, description(7), [experience(image, "cnn", 0.9), experience(image, "mlp", None)])
     assert base.stats() == {
-        "records": 6, "data_sets": 3, "groups": 2, "failures": {"crash": 1}, "seconds": pytest.approx(9.0),
+        "records": 6, "data_sets": 3, "groups": 2, "failures": {"crash": 1}, "seconds": pytest.approx(9.0), "learnt": {},
         "by_modality": {
             "image": {"data_sets": 1, "groups": 1, "records": 2, "winners": {"cnn": 1}},
             "tabular": {"data_sets": 2, "groups": 2, "records": 4, "winners": {"trees": 2}},

@@ -280,6 +280,14 @@ def test_an_interrupt_keeps_what_is_done():
     assert time.monotonic() - started < 2
 
 
+def test_an_interrupt_before_anything_was_asked_keeps_what_had_been_set_going():
+    search = hunt(Budget(60.0))
+    search.begin(Presets().ask(1, [], Moment()))
+    search.clock.interrupt()
+    search.clock.interrupted_at = time.monotonic() - 60  # whoever described the data took longer than was left
+    assert [t.number for t in search.run(proposer())] == [0]
+
+
 def test_half_written_trials_are_swept(tmp_path):
     (tmp_path / "00000").mkdir()
     (tmp_path / "00000" / "trial.json").write_text(json.dumps(tried(0, Presets().ask(1, [], Moment())[0]).to_json()))

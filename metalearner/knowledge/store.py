@@ -15,7 +15,7 @@ from typing import Any
 import sqlite_utils
 
 from ..errors import RecordError, UserError
-from ..records import DatasetCard, Description, Experience
+from ..records import DatasetCard, Description, Experience, digest
 from . import text
 from .trust import check_card, check_description, check_experience
 
@@ -245,4 +245,10 @@ def _row(line: text.Line) -> dict[str, Any]:
         n: getattr(e, n)
         for n in ("dataset", "family", "metric", "outcome", "seed", "rung", "score", "skill", "seconds")
     }
-    return {"id": line.id, **found, "output": e.task.get("output", ""), "config": e.config.id, "record": record}
+    return {
+        "id": line.id,
+        **found,
+        "output": e.task.get("output", ""),
+        "config": digest(line.record["config"]),
+        "record": record,
+    }

@@ -92,7 +92,7 @@ class LocalProcesses(Executor):
             return []
         if answer is None:
             worker.ready = True
-            return []
+            return self._receive(worker) if worker.connection.poll() else []  # it may have said more since
         if isinstance(answer, OSError):
             raise answer
         worker.missing -= 1

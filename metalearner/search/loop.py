@@ -52,12 +52,17 @@ class Search:
                     break
                 self._submit(job)
             if self._over():
+                self._collect(0.0)  # what has ended by now, before anybody asked perhaps, is kept
                 return self.trials
-            for trial in self.executor.collect(min(0.5, max(0.05, self.clock.left))):
-                self.pending -= 1
-                self._exhausted = False
-                self.trials.append(trial)
-                self.listen(trial)
+            self._collect(min(0.5, max(0.05, self.clock.left)))
+
+    def _collect(self, seconds: float) -> None:
+        """Take in the trials that have ended, waiting at most so long for one."""
+        for trial in self.executor.collect(seconds):
+            self.pending -= 1
+            self._exhausted = False
+            self.trials.append(trial)
+            self.listen(trial)
 
     def begin(self, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Set something going before there is a proposer: full fits that may take all the time there is.
