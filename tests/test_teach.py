@@ -90,6 +90,7 @@ def test_only_a_ranker_that_won_beyond_doubt_is_kept(base, registry, monkeypatch
         monkeypatch.setattr(teach, "challenge", lambda *_, low=low, high=high: teach.Verdict([], -0.1, low, high))
         assert teach.teach(base, registry, base.folders[0], lambda line: None) == kept
         assert (Ranker.find(base.folders) is not None) == kept
+        assert base.stats()["learnt"]["since"] == 0
 
 
 def test_where_neighbours_say_it_all_no_ranker_is_used(tmp_path, registry, experience, monkeypatch):

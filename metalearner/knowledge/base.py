@@ -240,8 +240,11 @@ class Base:
         """What `kb train` found, on how many data sets, and how many came since; empty where it never ran."""
         for file in (folder / LEARNT for folder in self.folders):
             if file.exists():
-                found = json.loads(file.read_text())
-                return {**found, "since": max(0, len(self.cards()) - int(found["data_sets"]))}
+                try:
+                    found = json.loads(file.read_text())
+                    return {**found, "since": max(0, len(self.cards()) - int(found["data_sets"]))}
+                except (OSError, ValueError, KeyError, TypeError) as problem:
+                    warnings.warn(f"knowledge base: {LEARNT} cannot be read ({problem})", RuntimeWarning, stacklevel=3)
         return {}
 
     def verify_sample(self, n: int, rng: np.random.Generator) -> list[tuple[Experience, DatasetCard]]:

@@ -129,7 +129,9 @@ def _steps(
             points = embedder.embed([descriptions[i] for i in kept])
             for i in held:
                 told = foretold(embedder.embed([descriptions[i]])[0], points, truth)
-                found.append(float(np.nanmean((told - regrets[i]) ** 2)))
+                off = (told - regrets[i]) ** 2
+                if np.isfinite(off).any():
+                    found.append(float(np.nanmean(off)))
     return min(STEPS, key=lambda steps: (np.mean(errors[steps]) if errors[steps] else 0.0, steps))
 
 

@@ -45,7 +45,7 @@ def table(path: Path) -> Table | None:
     rows; reading it raises DataError at the first row with too many or too few cells and at a quote left open.
     """
     about = path.stat()
-    found = _looked_at(path, about.st_size, about.st_mtime_ns)
+    found = _looked_at(path.absolute(), about.st_size, about.st_mtime_ns)
     if found is None:
         return None
     dialect, names = found

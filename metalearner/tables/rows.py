@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def hold_arrays(rows: Sequence[Mapping[Any, Any]]) -> bool:
 
 def lines(path: Path) -> Table:
     """Open a file of one JSON object a line. DataError names the first line that holds none."""
-    keys = list(dict.fromkeys(key for row in _objects(path) for key in row))
+    about = path.stat()
+    keys = _keys(path.absolute(), about.st_size, about.st_mtime_ns)
     if not keys:
         raise empty(path.name)
     names = column_names(keys, path.name)
@@ -47,6 +49,12 @@ def lines(path: Path) -> Table:
         return _columns(_objects(path), dict(zip(names, keys)), wanted)
 
     return Table(path.name, names, read, {"form": "jsonl"})
+
+
+@lru_cache(maxsize=16)
+def _keys(path: Path, size: int, changed: int) -> tuple[str, ...]:
+    """All names in a file; looked for once, since several modalities ask."""
+    return tuple(dict.fromkeys(key for row in _objects(path) for key in row))
 
 
 def _columns(

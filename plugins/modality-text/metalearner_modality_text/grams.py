@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Places that n-grams are hashed to.
 PLACES = 2**20
-# Counted rows that are kept, since configs and rungs ask for the same ones again.
-KEPT = 12
+# Bytes of counted rows that are kept, since configs and rungs ask for the same ones again.
+KEPT = 200e6
 # Characters of a text whose n-grams of characters are counted.
 COUNTED = 20_000
 
@@ -50,7 +50,7 @@ def _remembered(tensors: Tensors, name: str, values: np.ndarray, kind: str, long
     found = _count(texts_of(tensors[name + RAW]), kind, longest)
     if not small:
         _counted[key] = found
-        while len(_counted) > KEPT:
+        while sum(m.data.nbytes + m.indices.nbytes for m in _counted.values()) > KEPT:
             _counted.popitem(last=False)
     return found
 

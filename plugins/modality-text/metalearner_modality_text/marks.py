@@ -40,8 +40,8 @@ class TextMarks(Transform):
     def fit(self, fields: Fields, schema: Schema) -> State:
         """Mean and deviation of each mark, the commonest words and how rare they are, for each column of texts."""
         columns = [c.name for c in schema.columns if c.kind == "text"]
-        names = ["text"] if len(columns) == 1 else [f"text {i}" for i, _ in enumerate(columns, 1)]
-        return {"texts": [_fitted(view, name, _column(fields, name)) for view, name in zip(names, columns)]}
+        found = [_fitted(view, name, _column(fields, name)) for view, name in zip(view_names(columns), columns)]
+        return {"texts": found}
 
     def apply(self, state: State, fields: Fields) -> Tensors:
         """float32 (n, marks + words, 1), and uint8 (n, longest)."""
@@ -61,6 +61,15 @@ class TextMarks(Transform):
             one["view"]: View((Axis("columns", len(MARKS) + len(one["words"])),), 1, raw="text")
             for one in state["texts"]
         }
+
+
+def view_names(columns: Sequence[str]) -> list[str]:
+    """What the views of columns of texts are called.
+
+    >>> view_names(["review"]), view_names(["premise", "hypothesis"])
+    (['text'], ['text 1', 'text 2'])
+    """
+    return ["text"] if len(columns) == 1 else [f"text {i}" for i, _ in enumerate(columns, 1)]
 
 
 def measured(texts: Sequence[str]) -> np.ndarray:

@@ -17,7 +17,7 @@ from metalearner.tables import Table, labels, open_table
 from metalearner.tables.rows import hold_arrays
 
 from . import folders
-from .marks import MARKS, MOST_WORDS, measured
+from .marks import MARKS, MOST_WORDS, measured, view_names
 from .texts import LONGEST, are_texts, packed, unpacked, written
 
 LOOKED_AT = 500  # cells of each column
@@ -85,15 +85,6 @@ class TextModality(Modality):
             before = f"{name}: " if len(texts) > 1 else ""
             found |= {before + mark: table[:, j] for j, mark in enumerate(MARKS)}
         return found
-
-
-def view_names(columns: Sequence[str]) -> list[str]:
-    """What the views of columns of texts are called.
-
-    >>> view_names(["review"]), view_names(["premise", "hypothesis"])
-    (['text'], ['text 1', 'text 2'])
-    """
-    return ["text"] if len(columns) == 1 else [f"text {i}" for i, _ in enumerate(columns, 1)]
 
 
 def _of_table(table: Table) -> Schema | None:
