@@ -17,8 +17,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
                   help="Labelled data and a sentence in; a measured, packaged, watched model out.")  # fmt: skip
 kb = typer.Typer(no_args_is_help=True, help="The knowledge base of past runs.")
 plugin = typer.Typer(no_args_is_help=True, help="What is installed.")
+backbone = typer.Typer(no_args_is_help=True, help="Pretrained models that transfer can begin with.")
 app.add_typer(kb, name="kb")
 app.add_typer(plugin, name="plugin")
+app.add_typer(backbone, name="backbone")
 
 # Where a process is this command alone, its budget counts from here: what is imported is waited for like all else.
 IMPORTED = time.monotonic()
@@ -303,6 +305,40 @@ def plugin_list(as_json: JsonOption = False) -> None:
 
     found = plugins.load().plugins
     typer.echo(json.dumps(plain(found)) if as_json else "\n".join(plugin_lines(found)))
+
+
+@backbone.command("list")
+def backbone_list(as_json: JsonOption = False) -> None:
+    """Every backbone whose weights are here: what it reads, its size, its licence, where it comes from."""
+    from . import backbones, plugins
+    from .text import backbone_lines
+
+    found = backbones.here(plugins.load())
+    typer.echo(json.dumps(found) if as_json else "\n".join(backbone_lines(found)))
+
+
+@backbone.command("add")
+def backbone_add(
+    source: Annotated[str, typer.Argument(help="A folder as transformers writes it, or owner/name of the hub.")],
+    name: Annotated[str, typer.Option(help="What to call it.")] = "",
+    revision: Annotated[str, typer.Option(help="The commit of the hub's model, 40 letters.")] = "",
+    network: Annotated[bool, typer.Option("--network", help="Allow it to be fetched from the hub, now.")] = False,
+) -> None:
+    """Add a pretrained model: texts or pictures, safetensors alone, no code of its own."""
+    from . import backbones
+
+    found = backbones.add(source, name, revision, network)
+    typer.echo(
+        f"{found.name} reads {backbones.READS[found.raw]}; families {found.name}-linear, {found.name}-tuned and more"
+    )
+
+
+@backbone.command("remove")
+def backbone_remove(name: Annotated[str, typer.Argument(help="A backbone that you added.")]) -> None:
+    """Forget a backbone. A folder of yours stays where it is."""
+    from . import backbones
+
+    typer.echo(f"{backbones.remove(name).name} is forgotten")
 
 
 @app.command("app")

@@ -6,6 +6,7 @@
     │   ├── TaskError          the target, metric, goal or budget
     │   └── BundleError        the folder of a packaged model
     ├── RunError               the run itself failed: exit code 1
+    │   └── Pruned             a config that is not worth a fit; the run goes on without it
     ├── PluginError            a plugin broke its contract; names the distribution
     └── RecordError            a knowledge-base record that must not be stored
 
@@ -48,6 +49,10 @@ class BundleError(UserError):
 
 class RunError(MetalearnerError):
     """The run could not produce a model."""
+
+
+class Pruned(RunError):
+    """A config that is not worth a fit, and the reason."""
 
 
 class PluginError(MetalearnerError):

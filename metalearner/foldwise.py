@@ -1,4 +1,4 @@
-"""What learners without gradients share: folds are fitted one by one, each with its part of the time left."""
+"""What many learners share: folds are fitted one by one, each with its part of the time left."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from metalearner import grammar
-from metalearner.arrays import Fold
-from metalearner.kinds import Aim, Fitted, Learner, Model, Output, Production, Rung
-from metalearner.records import Config, View
+from . import grammar
+from .arrays import Fold
+from .kinds import Aim, Fitted, Learner, Model, Output, Production, Rung
+from .records import Config, View
 
 
 class FoldwiseLearner(Learner):
@@ -50,7 +50,7 @@ class FoldwiseLearner(Learner):
                     model, fact = self.fit_fold(numbers, fold, aim, rung, start)
                 models.append(model)
                 facts.append(fact)
-            yield Fitted(config, tuple(models), _summary(facts))
+            yield Fitted(config, tuple(models), summary(facts))
 
     @abstractmethod
     def fit_fold(
@@ -83,7 +83,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def _summary(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summary(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Facts of the folds as one: truths if true anywhere, numbers averaged, the rest from the first fold."""
     found: dict[str, Any] = {}
     for name, first in facts[0].items():

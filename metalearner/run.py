@@ -31,7 +31,7 @@ from .propose import Blocks, Here, Portfolio, Ranker, propose
 from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
-from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, quick
+from .search import FULL, Budget, Clock, Ladder, Rungs, Search, affordable, interruptible, ledger, owed, quick
 from .setting import Setting
 from .task import find_target, formulate
 from .train.ensemble import Selection, assemble, select
@@ -42,8 +42,11 @@ from .worker import Begin
 TEST_SHARE = 0.2
 # Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
 RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 15.0
+# Of the budget, what predicting the rows kept apart may take beyond that; what would take more stays out of the ensemble.
+OWED_MOST = 0.3
 # Facts of a trial that mean something within its run alone.
-OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch")
+OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch",
+             "row_seconds", "row_seconds_once")  # fmt: skip
 
 
 def run(
@@ -65,7 +68,7 @@ def run(
         try:
             setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
             hunt = prepare_search(request, executor, clock, setting, folder, warm)
-            hunt.listen = partial(heard, folder / "trials", story, clock, warm)
+            hunt.listen = partial(heard, hunt, folder / "trials", story, warm, kept_apart(setting, sealed))
             # Something quick is set going while the data are still being looked at.
             begun = hunt.begin(quick(setting.families)[:1])
             foresight = foresee(setting, base or Base.open(), request, story)
@@ -77,7 +80,9 @@ def run(
         finally:
             executor.stop()
         warm.wait()
-        ensemble = combine(trials, folder, setting, story)
+        most = OWED_MOST * clock.budget.seconds if clock.budget.seconds else float("inf")
+        able = affordable(trials, kept_apart(setting, sealed), most)
+        ensemble = combine(able, folder, setting, story)
         answers = measure(ensemble, sealed, setting)
         evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
         scorecard = evaluate(
@@ -141,11 +146,22 @@ def prepare_search(
     return Search(executor, clock, rungs, ladder, request.seed, trials=seen)
 
 
-def heard(trials: Path, story: Story, clock: Clock, warm: Warm, trial: Trial) -> None:
-    """A trial is finished: it is kept and told, and what the end of the run needs is imported beside those to come."""
+def heard(hunt: Search, trials: Path, story: Story, warm: Warm, apart: int, trial: Trial) -> None:
+    """A trial is finished: it is kept and told, and what the end of the run needs is imported beside those to come.
+
+    Models that take long to predict the rows kept apart make the search end sooner.
+    """
     ledger.keep(trials, trial)
+    clock = hunt.clock
+    if clock.budget.seconds:
+        clock.reserve = reserve(clock.budget) + owed(hunt.trials, apart, OWED_MOST * clock.budget.seconds)
     story.tell("search", trial=trial, left=clock.left)
     warm.begin()
+
+
+def kept_apart(setting: Setting, sealed: Sealed | None) -> int:
+    """Rows that are predicted after the search."""
+    return len(setting.dataset.apart) + (sealed.rows if sealed else 0)
 
 
 def look(setting: Setting, warm: Warm, config: Config) -> Mapping[str, Any]:

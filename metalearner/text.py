@@ -313,6 +313,19 @@ def hindsight_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def backbone_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line a backbone; those that cannot be loaded with the reason."""
+    if not found:
+        return ["no backbones: install metalearner-level2-transfer, or add one: metalearner backbone add FOLDER"]
+    lines = []
+    for one in found:
+        size = f"not loaded: {one['missing']}" if one["missing"] else (
+            f"{one['parameters'] / 1e6:5.1f} M parameters, {one['layers']} layers, {one['width']} features"
+        )  # fmt: skip
+        lines.append(f"{one['name']:<22} {one['reads']:<9} {size} · {one['licence']} · {one['origin']}")
+    return lines
+
+
 def plugin_lines(found: Iterable[Plugin]) -> list[str]:
     """One block a plugin: what it brings, or why it failed."""
     lines = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -40,7 +41,11 @@ class Begin(kinds.Begin):
             registry.get("metrics", dataset.task.metric),
             registry,
         )
-        transform = registry.get("transforms", registry.get("modalities", dataset.task.modality).transform)
+        modality = registry.get("modalities", dataset.task.modality)
+        transform = registry.get("transforms", modality.transform)
+        views = modality.views(dataset.schema)
+        fitting = [one for one in registry.learners.values() if one.accepts(views, aim.output)]
+        threading.Thread(target=lambda: [one.warm(views) for one in fitting], daemon=True).start()
         return Objective(dataset, transform, aim, self.folder / "trials", self.began)
 
     def at(self, folder: Path) -> Begin:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from metalearner.errors import Pruned
 from metalearner.grammar.build import Net
 from metalearner.grammar.cost import multiply_adds
-from metalearner.train.gates import Limits, Pruned, gate
+from metalearner.train.gates import Limits, gate
 from metalearner.train.losses import CrossEntropy, Squared
 
 

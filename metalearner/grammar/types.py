@@ -6,7 +6,7 @@ Types are views, so they carry shapes and axis kinds: what `flow` lets through c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import PluginError, unknown
@@ -140,7 +140,7 @@ def rooted(config: Config, views: Mapping[str, View], productions: Productions) 
                     "Each view needs one.",
                     "Derive the network for the views at hand.",
                 )
-            reaching = list(views.values())
+            reaching = [replace(view, raw="") for view in views.values()]  # what lies beside it never goes through it
         parts += [(slot, typed(child, view, productions)) for child, view in zip(children, reaching)]
     return Typed(config, config, found, own_numbers(config, productions), first, first, tuple(parts))
 

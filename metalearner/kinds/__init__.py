@@ -12,9 +12,11 @@ from .grammar import Family, Loss, Optimiser, Part, Production, Slot
 from .learning import Aim, Fitted, Learner, Model, Rung
 from .outputs import Metric, Output, State
 from .search import Begin, Executor, Job, Moment, Prior, Proposer, Scope, Searcher
+from .transfer import Backbone, Pretrained
 
 __all__ = [
     "Aim",
+    "Backbone",
     "Begin",
     "Choice",
     "Executor",
@@ -33,6 +35,7 @@ __all__ = [
     "Optimiser",
     "Output",
     "Part",
+    "Pretrained",
     "Prior",
     "Probe",
     "Production",

@@ -74,7 +74,8 @@ class Fitted:
 
     config: Config
     models: tuple[Model, ...]
-    facts: Mapping[str, Any] = field(default_factory=dict)  # parameters, epochs, curve, stopped_early ...
+    # parameters, epochs, curve, stopped_early ...; `row_seconds_once` is what a new row takes once for the models of all folds
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Learner(ABC):
@@ -113,6 +114,9 @@ class Learner(ABC):
     def look(self, config: Config, views: Mapping[str, View], aim: Aim) -> Mapping[str, Any]:
         """What can be said of a config before it is fitted, its size above all; by the names that facts of a fit have."""
         return {}
+
+    def warm(self, views: Mapping[str, View]) -> None:
+        """Import and open what fits on these views need, where that takes seconds; called once a worker, beside its work."""
 
     def together(self, facts: Mapping[str, Any]) -> int:
         """How many configs of one shape to fit side by side, judged by the facts of an earlier fit of that shape."""

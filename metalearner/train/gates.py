@@ -11,17 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import RunError
+from ..errors import Pruned
 from ..grammar.cost import multiply_adds
 from ..kinds import Loss
 from .zero_cost import Input, zero_cost
 
 # Rows of the step; single rows that are timed; numbers kept per weight in training: itself, gradient, Adam's two.
 ROWS, TIMED, KEPT = 16, 5, 4
-
-
-class Pruned(RunError):
-    """A config that is not worth a fit, and the reason."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..records import Config, View
 from .bank import Bank
 from .goal import Goal, ManyRows
 from .model import AT_ONCE, Checkpoint, NetModel, fill
-from .samples import Samples, permuted, seeded
+from .samples import Samples, permuted, seeded, side_by_side
 from .schedule import Pace, rate
 
 # Reasons to stop that no higher rung changes.
@@ -114,6 +114,8 @@ class Training:
         self.rows = min(self.data.learnt.lengths[f] for f in self.at)
         self.batch = batch_size(self.courses[0].recipe, self.rows, self.upto.halved)
         self.steps = len([s for s in range(0, self.rows, self.batch) if self.rows - s > 1])
+        # One network alone whose work depends on the longest row of a batch.
+        self.trims = len(self.courses) == 1 and any(getattr(e, "trims", False) for e in self.courses[0].net.encoders)
 
     def run(self, deadline: float) -> None:
         """Until the rung, the deadline or patience ends each of them."""
@@ -135,6 +137,10 @@ class Training:
         starts = [self.data.learnt.starts[f] for f in self.at]
         order = torch.stack([o[: self.rows] + s for o, s in zip(orders, starts)])  # (K, rows)
         first = self.courses[0]
+        if self.trims and self.data.learnt.steps is not None:
+            order = side_by_side(order[0], self.data.learnt.steps, self.batch, self.upto.seed, first.fold, first.epoch)[
+                None
+            ]
         seed = seeded(self.upto.seed, first.fold, first.epoch, 1)
         torch.default_generator.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)

@@ -17,9 +17,9 @@ import numpy as np
 from .. import disk
 from ..arrays import Fold
 from ..dataset import Dataset
+from ..errors import Pruned
 from ..kinds import Aim, Fitted, Job, Transform
 from ..records import Trial, plain
-from .gates import Pruned
 from .merit import Merit
 
 
@@ -86,7 +86,9 @@ class Objective:
     def _finished(self, job: Job, result: _Result) -> Trial:
         """Score, write everything into a hidden folder, give that its name."""
         part = self._part(job.numbers[0])
+        began = time.monotonic()
         rows, prediction, merits = self._out_of_fold(result)
+        row_seconds = (time.monotonic() - began) / max(1, sum(len(fold.valid_target) for fold in result.folds))
         np.save(part / "rows.npy", rows)
         np.save(part / "prediction.npy", prediction)
         for fold, model in zip(result.folds, result.fitted.models):
@@ -98,6 +100,8 @@ class Objective:
         score, baseline = self.judge(rows, prediction)
         rung = job.rung.share * (len(result.folds) + len(result.kept)) / len(self.dataset.folds)
         facts = {**_earlier_facts(result.earlier), **result.fitted.facts, "baseline": baseline}
+        if result.folds:
+            facts["row_seconds"] = row_seconds
         facts |= {"folds": len(merits), "share": job.rung.share, "seconds_before": _seconds_before(result.earlier)}
         facts |= {"merit": float(np.mean(merits)), "merits": merits}
         skill = self.aim.metric.skill(score, baseline)

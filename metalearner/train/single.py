@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch.func import functional_call
@@ -25,7 +26,7 @@ class Single(Bank):
             parameter.data = part[0]
         self.state = State(weights, {name: b.unsqueeze(0) for name, b in kept_buffers(net).items()})
         self.trained = [p for p in net.parameters() if p.requires_grad]
-        self.optimiser = optimiser.build(self.trained, recipe["lr"], recipe["weight_decay"])
+        self.optimiser = optimiser.build(_paced(self.trained, recipe["lr"]), recipe["lr"], recipe["weight_decay"])
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
 
     def forward(self, inputs: list[Input]) -> torch.Tensor:
@@ -67,6 +68,16 @@ class Single(Bank):
             index, name = key.split("/")
             found.setdefault(int(index), {})[name] = value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": found})
+
+
+def _paced(parameters: Sequence[torch.nn.Parameter], rate: float) -> Sequence[Any]:
+    """Parameters, grouped where some have a `share` of their own of the learning rate."""
+    shares: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter in parameters:
+        shares.setdefault(getattr(parameter, "share", 1.0), []).append(parameter)
+    if list(shares) == [1.0]:
+        return parameters
+    return [{"params": group, "lr": rate * share} for share, group in shares.items()]
 
 
 def _only(inputs: list[Input]) -> list[Input]:

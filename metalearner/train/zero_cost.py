@@ -44,7 +44,10 @@ def jacobian_covariance(inputs: list[Input], raw: torch.Tensor) -> float | None:
     if not values:
         return None
     found = torch.autograd.grad(raw.sum(), values, retain_graph=True, allow_unused=True)
-    jacobian = torch.cat([torch.nan_to_num(g).flatten(1) for g in found if g is not None], 1).double()  # (B, inputs)
+    felt = [torch.nan_to_num(g).flatten(1) for g in found if g is not None]
+    if not felt:  # symbols by their numbers: nothing about them is gradual
+        return None
+    jacobian = torch.cat(felt, 1).double()  # (B, inputs)
     centred = jacobian - jacobian.mean(1, keepdim=True)
     scaled = centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-12)
     eigenvalues = (torch.linalg.eigvalsh(scaled @ scaled.T) + 1e-5).clamp(min=1e-5)

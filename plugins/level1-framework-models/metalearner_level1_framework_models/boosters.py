@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metalearner.arrays import Fold, Tensors
+from metalearner.foldwise import FoldwiseLearner, known_rows, to_all_classes
 from metalearner.kinds import Aim, Model, Output, Rung
 from metalearner.records import View
 
 from . import flat
-from .foldwise import FoldwiseLearner, known_rows, to_all_classes
 
 if TYPE_CHECKING:
     import lightgbm

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from metalearner.arrays import Fold, Tensors, take
+from metalearner.foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
 from metalearner.kinds import Aim, Choice, Float, Int, Model, Production, Range, Rung
 from metalearner.records import View
 
 from . import flat, leave_one_out
 from .design import Design
-from .foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
 
 # Rows of an evaluation at once, in numbers of its kernel matrix.
 AT_ONCE = 4_000_000

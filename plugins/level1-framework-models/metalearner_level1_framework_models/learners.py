@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from metalearner.foldwise import FoldwiseLearner
 from metalearner.kinds import Learner, Production
 
-from .foldwise import FoldwiseLearner
 from .forest import ForestLearner
 from .kernel_ridge import KernelRidgeLearner
 from .linear import LinearLearner
+from .neighbours import NeighbourLearner
 from .random_conv import RandomConvLearner
 from .trees import TreesLearner
 
@@ -17,6 +18,7 @@ _FOLDWISE: list[FoldwiseLearner] = [
     ForestLearner(),
     KernelRidgeLearner(),
     RandomConvLearner(),
+    NeighbourLearner(),
 ]
 
 LEARNERS: list[Learner] = list(_FOLDWISE)

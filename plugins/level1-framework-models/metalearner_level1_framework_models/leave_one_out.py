@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .foldwise import softmax
+from metalearner.foldwise import softmax
 
 # Penalties tried, as shares of the mean squared length of a row.
 PENALTIES = np.logspace(-6, 1, 15)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from metalearner.arrays import Fold, Tensors, take
+from metalearner.foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
 from metalearner.kinds import Aim, Choice, Float, Model, Production, Range, Rung
 from metalearner.records import View
 
 from . import flat
 from .design import KNOTS, LEVELS, PAIRED, PRECISE, Design
-from .foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
 
 # Bounds on the work for one fold, so that it stays near a second on one core whatever the size of the data.
 CELLS = 1e7  # numbers in the design matrix

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from metalearner.arrays import Fold, Tensor, Tensors
+from metalearner.foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
 from metalearner.kinds import Aim, Choice, Int, Model, Output, Production, Range, Rung
 from metalearner.records import View
 
 from . import leave_one_out
-from .foldwise import FoldwiseLearner, known_rows, softmax, to_all_classes
 from .patch_kernels import PatchKernels
 from .random_kernels import Kernels
 from .series_kernels import KERNELS, SeriesKernels

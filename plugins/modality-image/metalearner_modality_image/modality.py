@@ -60,7 +60,7 @@ class ImageModality(Modality):
     def views(self, schema: Schema) -> dict[str, View]:
         """The view "image": height x width x channels."""
         form = Form.of(schema.options)
-        return {"image": View((Axis("space", form.height), Axis("space", form.width)), form.channels)}
+        return {"image": View((Axis("space", form.height), Axis("space", form.width)), form.channels, raw="pixels")}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Brightness, contrast and edge energy; of colour images also the channels' means and saturation."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metalearner.arrays import Fields, Tensor, Tensors
+from metalearner.arrays import RAW, Fields, Tensor, Tensors
 from metalearner.kinds import State, Transform
 from metalearner.records import Axis, Schema, View
 
@@ -34,14 +34,14 @@ class ImageScaling(Transform):
         }
 
     def apply(self, state: State, fields: Fields) -> Tensors:
-        """float32 (n, H, W, C)."""
+        """float32 (n, H, W, C), and the bytes beside it."""
         images = np.asarray(fields["image"])
         mean, std = np.float32(state["mean"]), np.float32(state["std"])
         values = np.empty(images.shape, dtype=np.float32)
         for start in range(0, len(images), CHUNK):  # no second copy of all
             values[start : start + CHUNK] = (images[start : start + CHUNK] - mean) / std
-        return {"image": Tensor(values)}
+        return {"image": Tensor(values), "image" + RAW: Tensor(images)}
 
     def views(self, state: State) -> dict[str, View]:
         """The view "image"."""
-        return {"image": View(tuple(Axis("space", side) for side in state["size"]), len(state["mean"]))}
+        return {"image": View(tuple(Axis("space", side) for side in state["size"]), len(state["mean"]), raw="pixels")}

@@ -27,6 +27,9 @@ MARKS = (
 MOST_WORDS, LEAST_TEXTS, MOST_SHARE = 256, 3, 0.8
 # Tokens of a text that are counted.
 COUNTED = 5000
+# Bytes of all texts side by side, each as wide as the longest; where they would be more, the longest are cut, but not below
+# so many bytes.
+RAW_ROOM, LEAST_RAW = 5e8, 2000
 BOUND = 4.0  # deviations beyond which a mark is cut
 
 _LINK, _CAPITALS, _REPEATED = re.compile(r"https?://|www\."), re.compile(r"\b[A-Z]{2,}\b"), re.compile(r"(\w)\1\1")
@@ -41,7 +44,9 @@ class TextMarks(Transform):
         """Mean and deviation of each mark, the commonest words and how rare they are, for each column of texts."""
         columns = [c.name for c in schema.columns if c.kind == "text"]
         found = [_fitted(view, name, _column(fields, name)) for view, name in zip(view_names(columns), columns)]
-        return {"texts": found}
+        longest = max((int(_column(fields, name).lengths.max(initial=0)) for name in columns), default=0)
+        room = int(RAW_ROOM // max(1, fields.rows * len(columns)))
+        return {"texts": found, "longest": min(max(longest, LEAST_RAW), max(room, LEAST_RAW))}
 
     def apply(self, state: State, fields: Fields) -> Tensors:
         """float32 (n, marks + words, 1), and uint8 (n, longest)."""
@@ -52,7 +57,7 @@ class TextMarks(Transform):
             z = (measured(texts) - np.array(one["mean"])) / np.array(one["std"])
             values = np.concatenate([np.clip(z, -BOUND, BOUND), weighed(texts, one["words"], one["rarity"])], axis=1)
             found[one["view"]] = Tensor(values.astype(np.float32)[:, :, None])
-            found[one["view"] + RAW] = raw(column)
+            found[one["view"] + RAW] = raw(column, state["longest"])
         return found
 
     def views(self, state: State) -> dict[str, View]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalearner import grammar
 from metalearner.arrays import Fold, Tensors, take
-from metalearner.kinds import Aim, Choice, Family, Fitted, Float, Int, Learner, Model, Output, Production, Range, Rung
+from metalearner.foldwise import FoldwiseLearner, softmax, to_all_classes
+from metalearner.kinds import Aim, Choice, Family, Float, Int, Model, Output, Production, Range, Rung
 from metalearner.records import Config, View
 
 from .grams import counts
@@ -64,10 +64,7 @@ class NGramModel(Model):
         scores = np.asarray(rows @ self.weight, np.float64) + self.bias
         if not self.classes:
             return scores
-        likely = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-        found = np.zeros((len(scores), self.classes))
-        found[:, self.present] = likely / likely.sum(axis=1, keepdims=True)
-        return found
+        return to_all_classes(softmax(scores), self.present, self.classes)
 
     def save(self, folder: Path) -> None:
         """`ngrams.safetensors` and `ngrams.json`."""
@@ -91,36 +88,24 @@ class NGramModel(Model):
 ARRAYS = ("places", "scale", "weight", "bias", "present")
 
 
-class NGramLearner(Learner):
+class NGramLearner(FoldwiseLearner):
     """Logistic regression or ridge on sparse rows."""
 
     name = "n-grams"
     production = NGrams()
+    libraries = ("sklearn.linear_model", "sklearn.feature_extraction.text")
 
     def accepts(self, views: Mapping[str, View], output: Output) -> bool:
         """Views with a text beside them, for classes and numbers."""
         return bool(with_text(views)) and output.name in ("classification", "regression")
 
-    def fit(
-        self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
-    ) -> Iterator[Fitted]:
-        """Fit the folds in order; those to come share the time that is left evenly. There is nothing to resume."""
-        from threadpoolctl import threadpool_limits
-
-        for at, config in enumerate(configs):
-            numbers = grammar.numbers(config, {self.name: self.production})
-            models, facts = [], []
-            for i, fold in enumerate(folds):
-                now = time.monotonic()
-                left = (upto.deadline - now) / ((len(configs) - at) * len(folds) - i)
-                with threadpool_limits(limits=upto.threads):
-                    model, iterations, early = _fitted(numbers, fold, aim, replace(upto, deadline=now + left))
-                models.append(model)
-                facts.append((model.weight.size + model.bias.size, iterations, early))
-            parameters, iterations, early = (np.array(column) for column in zip(*facts))
-            yield Fitted(config, tuple(models), {"parameters": float(parameters.mean()),
-                                                 "iterations": float(iterations.mean()),
-                                                 "stopped_early": bool(early.any())})  # fmt: skip
+    def fit_fold(
+        self, numbers: Mapping[str, Any], fold: Fold, aim: Aim, upto: Rung, resume: Path | None
+    ) -> tuple[NGramModel, dict[str, Any]]:
+        """One model; there is nothing to resume."""
+        model, iterations, early = _fitted(numbers, fold, aim, upto)
+        parameters = model.weight.size + model.bias.size
+        return model, {"parameters": parameters, "iterations": iterations, "stopped_early": early}
 
     def load(self, folder: Path, aim: Aim) -> NGramModel:
         """Read back what `NGramModel.save` wrote."""

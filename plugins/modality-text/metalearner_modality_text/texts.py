@@ -60,17 +60,19 @@ def unpacked(found: Ragged) -> list[str]:
     return [np.asarray(one).tobytes().decode("utf-8", "replace") for one in found]
 
 
-def raw(found: Ragged) -> Tensor:
-    """Bytes (n, longest) uint8, filled up with 0, which no text has."""
-    lengths = found.lengths
-    values = np.zeros((len(found), int(lengths.max(initial=0))), np.uint8)
-    values[np.arange(values.shape[1]) < lengths[:, None]] = np.asarray(found.values).reshape(-1)
+def raw(found: Ragged, longest: int) -> Tensor:
+    """Bytes (n, at most longest) uint8, filled up with 0, which no text has."""
+    width = min(longest, int(found.lengths.max(initial=0)))
+    values = np.zeros((len(found), width), np.uint8)
+    for row, text in zip(values, found):
+        some = np.asarray(text).reshape(-1)[:width]
+        row[: len(some)] = some
     return Tensor(values)
 
 
 def texts_of(tensor: Tensor) -> list[str]:
-    """What `raw` was given."""
-    return [row.tobytes().rstrip(b"\0").decode("utf-8", "replace") for row in np.ascontiguousarray(tensor.values)]
+    """What `raw` was given; a character that was cut in two is gone."""
+    return [row.tobytes().rstrip(b"\0").decode("utf-8", "ignore") for row in np.ascontiguousarray(tensor.values)]
 
 
 def tokens(text: str) -> list[str]:

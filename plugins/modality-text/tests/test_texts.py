@@ -115,8 +115,8 @@ def test_long_texts_are_cut_and_counted(tmp_path):
 def test_bytes_there_and_back():
     texts = ["", "café", "今日", "a\0b".replace("\0", " "), "x" * 50]
     found = packed(texts)
-    assert unpacked(found) == texts and texts_of(raw(found)) == texts
-    assert raw(packed([])).values.shape == (0, 0)
+    assert unpacked(found) == texts and texts_of(raw(found, 100)) == texts
+    assert raw(packed([]), 100).values.shape == (0, 0)
 
 
 def test_tokens_of_several_scripts():
@@ -149,3 +149,8 @@ def test_marks_of_empty_and_odd_texts_are_finite():
     assert np.isfinite(table).all() and table.shape == (6, len(MARKS))
     features = TEXT.features(decode(FRAME, TEXT.sniff(FRAME)), TEXT.sniff(FRAME))
     assert set(features) == set(MARKS) and all(len(v) == 60 for v in features.values())
+
+
+def test_where_all_would_be_too_wide_the_longest_are_cut():
+    found = packed(["short", "é" * 50])
+    assert texts_of(raw(found, 21)) == ["short", "é" * 10]  # half a character is none

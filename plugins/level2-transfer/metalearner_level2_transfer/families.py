@@ -1,0 +1,87 @@
+"""Families of a backbone: its features with a learner on them, one a learner, and its last layers tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from metalearner.kinds import Backbone, Family
+from metalearner.records import Config, View
+
+# The heads, each a family of its own: what it is called, in words, and its presets with the root's numbers.
+Head = tuple[str, str, tuple[tuple[dict[str, Any], Config], ...]]
+HEADS: tuple[Head, ...] = (
+    (
+        "linear",
+        "a linear model",
+        (
+            ({}, Config("linear", {"penalty": 1.0})),
+            ({}, Config("linear", {"penalty": 0.1})),
+            ({"beside": True}, Config("linear", {"penalty": 0.3})),
+        ),
+    ),
+    ("kernel", "kernel ridge", (({}, Config("kernel-ridge")), ({}, Config("kernel-ridge", {"length": 0.8})))),
+    ("neighbours", "nearest neighbours", (({}, Config("neighbours")),)),
+)
+# Further sizes of a network that is there already come with the first head alone.
+FURTHER = ("efficientnet-lite1", "efficientnet-lite2")
+
+
+def families(backbones: Sequence[Backbone]) -> list[Family]:
+    """Those of every backbone."""
+    found = []
+    for backbone in backbones:
+        heads = HEADS[:1] if backbone.name in FURTHER else HEADS
+        found += [*(_frozen(backbone, *head) for head in heads), _tuned(backbone)]
+    return found
+
+
+def _frozen(backbone: Backbone, name: str, words: str, presets: tuple[tuple[dict[str, Any], Config], ...]) -> Family:
+    return Family(
+        name=f"{backbone.name}-{name}",
+        summary=f"Features of {backbone.summary or backbone.name} with {words} on them",
+        presets=tuple(
+            Config("frozen", numbers, {"backbone": (Config(backbone.name),), "learner": (head,)})
+            for numbers, head in presets
+        ),
+        accepts=_reads(backbone),
+        level=2,
+        tags=("transfer",),
+    )
+
+
+def _tuned(backbone: Backbone) -> Family:
+    ways: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"share": 0.5}, {}),
+        ({"share": 0.5, "rate": 0.05}, {"epochs": 6}),
+        ({"share": 1.0}, {}),
+        ({"share": 0.25}, {"epochs": 5}),
+    ]
+    if backbone.raw == "text":
+        ways.append(({"method": "lora", "share": 0.5, "rate": 1.0}, {"epochs": 4}))
+    presets = tuple(
+        Config("fine-tune", way, {"backbone": (Config(backbone.name),), "recipe": (Config("brief", recipe),)})
+        for way, recipe in ways
+    )
+    return Family(
+        name=f"{backbone.name}-tuned",
+        summary=f"{backbone.summary or backbone.name}, its last layers trained on",
+        presets=presets,
+        accepts=_all_read(backbone),
+        level=2,
+        tags=("transfer", "network"),
+    )
+
+
+def _reads(backbone: Backbone) -> Callable[[Mapping[str, View]], bool]:
+    def reads(views: Mapping[str, View]) -> bool:
+        return any(view.raw == backbone.raw for view in views.values())
+
+    return reads
+
+
+def _all_read(backbone: Backbone) -> Callable[[Mapping[str, View]], bool]:
+    def all_read(views: Mapping[str, View]) -> bool:
+        return bool(views) and all(view.raw == backbone.raw for view in views.values())
+
+    return all_read

@@ -1,0 +1,263 @@
+"""What fits the two ways of transfer: a backbone reads the rows, another learner goes on from there."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metalearner.arrays import RAW, Fold, Tensor, Tensors, rows_of, take
+from metalearner.errors import BundleError, Pruned
+from metalearner.foldwise import summary
+from metalearner.kinds import Aim, Backbone, Fitted, Learner, Model, Output, Rung
+from metalearner.records import Axis, Config, View, plain
+
+from .ways import FineTune, Frozen
+
+if TYPE_CHECKING:
+    from .reading import Reader
+
+# Rows that are predicted at once: inner states are wide.
+AT_ONCE = 1024
+NET = "net"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One config made out: which backbone reads which views at what setting, and what learns from it."""
+
+    backbone: Backbone
+    numbers: Mapping[str, Any]  # the backbone's
+    tuned: int  # layers
+    names: tuple[str, ...]  # of the views that it reads
+    beside: tuple[str, ...]  # of those that go along as they are
+    inner: Config
+    way: Mapping[str, Any]  # the root's numbers
+
+    @classmethod
+    def of(cls, config: Config, views: Mapping[str, View], aim: Aim) -> Plan:
+        """Raises PluginError where the backbone is not here."""
+        from metalearner import grammar
+
+        node = config.parts["backbone"][0]
+        backbone: Backbone = aim.registry.get("productions", node.production)
+        names = tuple(name for name, view in views.items() if view.raw == backbone.raw)
+        numbers = grammar.numbers(node, aim.registry.productions)
+        way = grammar.numbers(Config(config.production, config.numbers), aim.registry.productions)
+        others = tuple(name for name in views if name not in names)
+        if config.production == Frozen.name:
+            beside = tuple(views) if way["beside"] else others
+            return cls(backbone, numbers, 0, names, beside, config.parts["learner"][0], way)
+        tuned = max(1, round(way["share"] * backbone.layers))
+        encoder = Config(f"{backbone.name}:last-{tuned}")
+        inner = Config(NET, {}, {"encoder": (encoder,), "recipe": config.parts["recipe"]})
+        return cls(backbone, numbers, tuned, names, (), inner, way)
+
+    @property
+    def reader(self) -> Reader:
+        """What reads the rows."""
+        from .reading import Reader
+
+        return Reader(self.backbone, self.numbers, self.tuned)
+
+    def aim(self, aim: Aim) -> Aim:
+        """With the layers that are tuned among the productions."""
+        if not self.tuned:
+            return aim
+        from .upper import UpperLayers
+
+        own = UpperLayers(self.backbone, self.tuned, self.numbers, self.way)
+        productions = MappingProxyType({**aim.registry.productions, own.name: own})
+        return replace(aim, registry=replace(aim.registry, productions=productions))
+
+    def raw(self, tensors: Tensors) -> list[list[np.ndarray]]:
+        """What is to be read, a group of arrays for each view that comes of it: tuned layers read all texts as one."""
+        arrays = [np.asarray(tensors[name + RAW].values) for name in self.names]
+        return [arrays] if self.tuned else [[one] for one in arrays]
+
+    def tensors(self, tensors: Tensors) -> Tensors:
+        """What the inner learner sees of rows that were read."""
+        reader = self.reader
+        found = {self.names[i]: reader.tensor(raw) for i, raw in enumerate(self.raw(tensors))}
+        if len(self.names) == 2 and not self.tuned:  # a pair: how alike they are
+            a, b = (found[name].values for name in self.names)
+            found["pair"] = Tensor(np.concatenate([np.abs(a - b), a * b], axis=1))
+        return found | {f"{name} beside": tensors[name] for name in self.beside}
+
+    def views(self, views: Mapping[str, View], tensors: Tensors) -> dict[str, View]:
+        """The views of what `tensors` gives, by one example of it."""
+        found: dict[str, View] = {}
+        for name, tensor in tensors.items():
+            if name.endswith(" beside") and name[: -len(" beside")] in self.beside:
+                found[name] = replace(views[name[: -len(" beside")]], raw="")
+            elif tensor.mask is not None:
+                found[name] = View((Axis("tokens", tensor.values.shape[1], True),), tensor.values.shape[2])
+            elif self.tuned:
+                found[name] = View(tuple(Axis("space", s) for s in tensor.values.shape[1:-1]), tensor.values.shape[-1])
+            else:
+                found[name] = View((Axis("columns", tensor.values.shape[1]),), 1)
+        return found
+
+
+@dataclass(frozen=True)
+class TransferModel(Model):
+    """A backbone, by name and digest of its weights, and the model on what it gives."""
+
+    config: Config
+    views: Mapping[str, View]  # as the data have them
+    seen: Mapping[str, View]  # as the inner model has them
+    inner: Model
+    aim: Aim
+
+    def predict(self, tensors: Tensors) -> np.ndarray:
+        """As the inner model, batch by batch."""
+        plan, rows = Plan.of(self.config, self.views, self.aim), rows_of(tensors)
+        found = []
+        for start in range(0, max(1, rows), AT_ONCE):
+            batch = take(tensors, np.arange(start, min(start + AT_ONCE, rows)))
+            for raw in plan.raw(batch):
+                plan.reader.read(raw, keep=False)
+            found.append(self.inner.predict(_as_seen(plan.tensors(batch), self.seen)))
+        return np.concatenate(found)
+
+    def save(self, folder: Path) -> None:
+        """`transfer.json`, and the inner model in a folder of its own. The backbone's weights stay where they are."""
+        plan = Plan.of(self.config, self.views, self.aim)
+        about = {"config": self.config, "views": self.views, "seen": self.seen, "weights": plan.backbone.identity()}
+        (folder / "transfer.json").write_text(json.dumps(plain(about)))
+        (folder / "inner").mkdir()
+        self.inner.save(folder / "inner")
+
+
+class TransferLearner(Learner):
+    """What both ways share."""
+
+    def accepts(self, views: Mapping[str, View], output: Output) -> bool:
+        """Views with something raw beside them, for classes and numbers."""
+        return any(view.raw for view in views.values()) and output.name in ("classification", "regression")
+
+    def look(self, config: Config, views: Mapping[str, View], aim: Aim) -> Mapping[str, Any]:
+        """The backbone's size and work."""
+        plan = Plan.of(config, views, aim)
+        return {"parameters": plan.backbone.parameters, "multiply_adds": plan.backbone.multiply_adds}
+
+    def fit(
+        self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
+    ) -> Iterator[Fitted]:
+        """Read the rows of every fold, then fit; what was read stays known. There is nothing to resume."""
+        import torch
+
+        torch.set_num_threads(upto.threads)
+        left = len(configs) * len(folds)
+        for config in configs:
+            models: list[Model] = []
+            facts: list[Mapping[str, Any]] = []
+            for fold in folds:
+                now = time.monotonic()
+                until = now + (upto.deadline - now) / left
+                model, fact = self._fit(config, fold, aim, replace(upto, deadline=until))
+                models.append(model)
+                facts.append(fact)
+                left -= 1
+            yield Fitted(config, tuple(models), summary(facts))
+
+    def warm(self, views: Mapping[str, View]) -> None:
+        """Open the backbone that is proposed first, with the libraries it needs."""
+        from .backbones import present
+        from .reading import opened
+
+        fitting = [b for b in present() if any(view.raw == b.raw for view in views.values())]
+        if fitting:
+            opened(fitting[0])
+
+    def load(self, folder: Path, aim: Aim) -> TransferModel:
+        """Read back what `TransferModel.save` wrote; BundleError where the backbone's weights are others."""
+        about = json.loads((folder / "transfer.json").read_text())
+        config = Config.from_json(about["config"])
+        views, seen = ({k: View.from_json(v) for k, v in about[name].items()} for name in ("views", "seen"))
+        plan = Plan.of(config, views, aim)
+        if plan.backbone.identity() != about["weights"]:
+            raise BundleError(
+                f"The weights of '{plan.backbone.name}' are not those that the model was made with.",
+                f"They come from {plan.backbone.origin}.",
+                "Install the version that was there then.",
+            )
+        learner: Learner = aim.registry.get("learners", plan.inner.production)
+        return TransferModel(config, views, seen, learner.load(folder / "inner", plan.aim(aim)), aim)
+
+    def _fit(self, config: Config, fold: Fold, aim: Aim, upto: Rung) -> tuple[TransferModel, dict[str, Any]]:
+        plan = Plan.of(config, fold.views, aim)
+        known, seconds = _read(plan, fold, upto)
+        train, valid = plan.tensors(take(fold.train, known)), plan.tensors(fold.valid)
+        seen = plan.views(fold.views, train)
+        inside = replace(fold, views=seen, train=train, train_target=fold.train_target[known],
+                         valid=_as_seen(valid, seen), state={})  # fmt: skip
+        learner: Learner = aim.registry.get("learners", plan.inner.production)
+        fitted = next(iter(learner.fit([plan.inner], [inside], plan.aim(aim), upto, [None])))
+        facts = {**fitted.facts, "rows": len(known), "reading_seconds": round(seconds, 3),
+                 "row_seconds_once": plan.reader.row_seconds}  # fmt: skip
+        facts["stopped_early"] = bool(facts.get("stopped_early")) or len(known) < len(fold.train_target)
+        if not plan.tuned:
+            facts["parameters"] = plan.backbone.parameters + facts.get("parameters", 0)
+        return TransferModel(config, fold.views, seen, fitted.models[0], aim), facts
+
+
+class FrozenLearner(TransferLearner):
+    """Any learner on the features that a backbone gives."""
+
+    name = Frozen.name
+
+
+class FineTuneLearner(TransferLearner):
+    """The last layers of a backbone and a head, trained by the one training loop."""
+
+    name = FineTune.name
+
+
+def _read(plan: Plan, fold: Fold, upto: Rung) -> tuple[np.ndarray, float]:
+    """Positions of the training rows that could be read in time, and the seconds that took. Held-out rows come first."""
+    from .reading import FEWEST, HOPEFUL, SHARE
+
+    began = time.monotonic()
+    until = began + SHARE * (upto.deadline - began) if math.isfinite(upto.deadline) else math.inf
+    reader, held = plan.reader, plan.raw(fold.valid)
+    needed = max(map(reader.unknown, held)) * reader.row_seconds
+    if needed > HOPEFUL * (until - began):  # not even begun
+        raise Pruned(
+            f"'{plan.backbone.name}' would take {needed:.0f} s to read {len(fold.valid_target)} held-out rows alone"
+        )
+    valid, train = (
+        np.logical_and.reduce([plan.reader.read(raw, until) for raw in plan.raw(tensors)])
+        for tensors in (fold.valid, fold.train)
+    )
+    known = np.flatnonzero(train)
+    if not valid.all() or len(known) < min(FEWEST, len(train)):
+        total = len(valid) + len(train)
+        raise Pruned(
+            f"'{plan.backbone.name}' read {int(valid.sum()) + len(known)} of {total} rows in the "
+            f"{time.monotonic() - began:.0f} s there were; it will go on from there"
+        )
+    return known, time.monotonic() - began
+
+
+def _as_seen(tensors: Tensors, seen: Mapping[str, View]) -> Tensors:
+    """Rows brought to the length that the inner model knows: states of longer ones are cut off, of shorter ones filled up."""
+    found = {}
+    for name, tensor in tensors.items():
+        if tensor.mask is None:
+            found[name] = tensor
+            continue
+        longest = seen[name].axes[0].size
+        values = np.zeros((len(tensor), longest, *tensor.values.shape[2:]), tensor.values.dtype)
+        mask = np.zeros((len(tensor), longest), bool)
+        some = min(longest, tensor.mask.shape[1])
+        values[:, :some], mask[:, :some] = tensor.values[:, :some], tensor.mask[:, :some]
+        found[name] = Tensor(values, mask=mask)
+    return found

@@ -1,0 +1,70 @@
+"""Ways of transfer, as productions: on frozen features any learner, or the last layers tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from metalearner.kinds import Choice, Float, Int, Name, Production, Range, Slot
+
+
+class Frozen(Production):
+    """Learner -> Backbone Learner: the second one learns from what the first one makes of the data."""
+
+    name = "frozen"
+    symbol = "learner"
+    parts = {"backbone": Slot("backbone"), "learner": Slot("learner")}
+    tags = ("transfer",)
+
+    def space(self) -> Mapping[str, Range]:
+        """`beside`: whether the learner also sees the view that the backbone's data lie beside."""
+        return {"beside": Choice((False, True))}
+
+
+class FineTune(Production):
+    """Learner -> Backbone Brief: the last layers of the backbone are trained on, and a head with them."""
+
+    name = "fine-tune"
+    symbol = "learner"
+    parts = {"backbone": Slot("backbone"), "recipe": Slot("brief")}
+    tags = ("transfer", "network")
+
+    def space(self) -> Mapping[str, Range]:
+        """Which share of the layers is tuned, and how.
+
+        `rate` is the last layer's share of the head's learning rate, `decay` what each layer further down has of the one
+        above (discriminative rates, Howard and Ruder 2018). "lora" trains differences of rank `rank` in the attention's
+        queries and values instead of the weights (Hu et al. 2021).
+        """
+        return {
+            "share": Choice((0.5, 0.25, 1.0)),
+            "method": Choice(("weights", "lora")),
+            "rank": Int(2, 32, 8, log=True),
+            "rate": Float(0.01, 1.0, 0.1, log=True),
+            "decay": Choice((0.8, 1.0, 0.6)),
+        }
+
+
+class Brief(Production):
+    """A recipe for weights that know something already: few epochs."""
+
+    name = "brief"
+    symbol = "brief"
+    loose = ("lr", "weight_decay", "epochs", "label_smoothing", "augment")
+
+    def space(self) -> Mapping[str, Range]:
+        """As those of "gradient"; the learning rate is the head's."""
+        return {
+            "optimiser": Name("optimisers", ("adamw",)),
+            "loss": Name("losses", ("auto",)),
+            "lr": Float(1e-4, 1e-2, 1e-3, log=True),
+            "weight_decay": Float(1e-4, 0.1, 1e-2, log=True),
+            "batch_size": Int(8, 128, 32, log=True),
+            "epochs": Int(1, 20, 3, log=True),
+            "schedule": Choice(("cosine", "one-cycle")),
+            "warmup": Choice((0.1,)),
+            "label_smoothing": Float(0.0, 0.2, 0.0),
+            "patience": Choice((3,)),
+            "ema": Choice((0.0, 0.99)),
+            "mixup": Choice((0.0,)),
+            "augment": Choice((0.0, 0.2, 0.5)),
+        }
