@@ -51,7 +51,7 @@ class Folder(Backbone):
             try:
                 found, loading = AutoModel.from_pretrained(
                     self.folder, local_files_only=True, use_safetensors=True, trust_remote_code=False,
-                    output_loading_info=True, dtype="float32",
+                    output_loading_info=True, dtype="float32", attn_implementation="eager",
                 )  # fmt: skip
             except Exception as problem:
                 raise PluginError(
