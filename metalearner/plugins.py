@@ -106,6 +106,8 @@ def load(extra: Iterable[ModuleType] = (), only: Iterable[str] | None = None) ->
     for module in [*extra, *_from_path(found)]:
         admit(module.__name__.rpartition(".")[2], "extra", getattr(module, "__version__", "unknown"), module)
     frozen = {kind: MappingProxyType(things) for kind, things in items.items()}
+    for one in (*items["modalities"].values(), *items["transforms"].values()):
+        one.meet(frozen["modalities"], frozen["transforms"])
     return Registry(**frozen, plugins=tuple(found), hook=manager.hook)
 
 

@@ -16,16 +16,18 @@ from .types import Productions, Typed, rooted, typed
 
 
 class Net(nn.Module):
-    """Encoders over views, their features side by side, a linear head for each member."""
+    """Encoders over views, their features fused or side by side, a linear head for each member."""
 
-    def __init__(self, encoders: Mapping[str, nn.Module], width: int) -> None:
+    def __init__(self, encoders: Mapping[str, nn.Module], width: int, fusion: Any = None) -> None:
         """`encoders` by view name; `width` numbers come out of the head per row."""
         super().__init__()
         self.views = list(encoders)
         self.encoders = nn.ModuleList(encoders.values())
         parts: list[Any] = list(encoders.values())
         self.members = max(int(e.members) for e in parts)
-        features = sum(int(e.width) for e in parts)
+        widths = [int(e.width) for e in parts]
+        self.fusion = fusion
+        features = sum(widths) if fusion is None else int(fusion.bind(widths))
         bound = 1 / math.sqrt(features)
         self.weight = nn.Parameter(torch.empty(self.members, features, width).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(self.members, width))
@@ -37,14 +39,16 @@ class Net(nn.Module):
             found = encoder(values, codes, mask)  # (B, F) or (B, members, F)
             found = found if found.dim() == 3 else found.unsqueeze(1)
             features.append(found.expand(-1, self.members, -1))
-        joined = torch.cat(features, dim=-1)  # (B, members, F)
+        joined = torch.cat(features, dim=-1) if self.fusion is None else self.fusion(features)  # (B, members, F)
         return torch.einsum("bmf,mfo->bmo", joined, self.weight) + self.bias
 
 
 def build(config: Config, views: Mapping[str, View], width: int, productions: Productions) -> Net:
     """The network a "net" derivation describes: its encoders take the views in order."""
-    encoders = rooted(config, views, productions).within("encoder")
-    return Net({name: _module(encoder) for encoder, name in zip(encoders, views)}, width)
+    root = rooted(config, views, productions)
+    encoders = {name: _module(encoder) for encoder, name in zip(root.within("encoder"), views)}
+    fusion = root.within("fusion")
+    return Net(encoders, width, _module(fusion[0]) if fusion else None)
 
 
 def module(node: Config, view: View, productions: Productions) -> nn.Module:

@@ -48,12 +48,15 @@ def derive_net(
     odds: Mapping[str, float] | None = None,
     recipe: Config | None = None,
 ) -> Config:
-    """A whole network: an encoder for each view in their order, and a recipe, given or drawn."""
+    """A whole network: an encoder for each view in their order, fused or not, and a recipe, given or drawn."""
     deriver = Deriver(productions, rng, odds)
-    encoders = tuple(deriver.must("encoder", view).said for view in views.values())
-    recipe = recipe or deriver.must("recipe", next(iter(views.values()))).said
+    parts = {"encoder": tuple(deriver.must("encoder", view).said for view in views.values())}
+    first = next(iter(views.values()))
+    if len(views) > 1 and deriver.by_symbol.get("fusion") and rng.random() < MORE:
+        parts["fusion"] = (deriver.must("fusion", first).said,)
+    parts["recipe"] = (recipe or deriver.must("recipe", first).said,)
     root = production(Config("net"), productions)
-    return Config(root.name, deriver.numbers(root.space()), {"encoder": encoders, "recipe": (recipe,)})
+    return Config(root.name, deriver.numbers(root.space()), parts)
 
 
 class Deriver:

@@ -46,6 +46,9 @@ class Modality(ABC):
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Named per-row columns (n,), numbers or strings, on which a shift of the data can be seen."""
 
+    def meet(self, modalities: Mapping[str, Modality], transforms: Mapping[str, Transform]) -> None:
+        """Told once, when all plugins are loaded, who else is there: for a modality that is made of others."""
+
 
 class Transform(ABC):
     """Decoded fields -> tensors. Fitted on training rows only; its state is saved in the bundle."""
@@ -63,6 +66,9 @@ class Transform(ABC):
     @abstractmethod
     def views(self, state: State) -> dict[str, View]:
         """The exact views `apply` gives."""
+
+    def meet(self, modalities: Mapping[str, Modality], transforms: Mapping[str, Transform]) -> None:
+        """Told once, when all plugins are loaded, who else is there."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,16 @@ from .optimisers import OPTIMISERS
 
 
 class NetRoot(Production):
-    """Net -> Encoder+ Recipe: an encoder a view, in their order; the head comes from the task's output."""
+    """Net -> Encoder+ Fusion? Recipe: an encoder a view, in their order; the head comes from the task's output.
+
+    What encoders give lies side by side unless something fuses it: a production of the symbol "fusion", whose module has
+    `bind(widths)`, called once with the features of each encoder, which returns how many come out, and takes a list of
+    features (B, members, width_i) -> (B, members, width).
+    """
 
     name = "net"
     symbol = "learner"
-    parts = {"encoder": Slot("encoder", 1, 8), "recipe": Slot("recipe")}
+    parts = {"encoder": Slot("encoder", 1, 16), "fusion": Slot("fusion", 0, 1), "recipe": Slot("recipe")}
     flow = "parallel"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from metalearner.kinds import Backbone, Family
@@ -32,19 +33,24 @@ def families(backbones: Sequence[Backbone]) -> list[Family]:
     found = []
     for backbone in backbones:
         heads = HEADS[:1] if backbone.name in FURTHER else HEADS
-        found += [*(_frozen(backbone, *head) for head in heads), _tuned(backbone)]
+        found += [*(_frozen((backbone,), *head) for head in heads), _tuned(backbone)]
+    firsts = {backbone.raw: backbone for backbone in reversed(backbones)}
+    for together in combinations(sorted(firsts.values(), key=lambda b: b.name), 2):
+        found += [_frozen(together, *head) for head in HEADS[:2]]
     return found
 
 
-def _frozen(backbone: Backbone, name: str, words: str, presets: tuple[tuple[dict[str, Any], Config], ...]) -> Family:
+def _frozen(
+    backbones: Sequence[Backbone], name: str, words: str, presets: tuple[tuple[dict[str, Any], Config], ...]
+) -> Family:
     return Family(
-        name=f"{backbone.name}-{name}",
-        summary=f"Features of {backbone.summary or backbone.name} with {words} on them",
+        name=f"{'+'.join(b.name for b in backbones)}-{name}",
+        summary=f"Features of {' and '.join(b.summary or b.name for b in backbones)} with {words} on them",
         presets=tuple(
-            Config("frozen", numbers, {"backbone": (Config(backbone.name),), "learner": (head,)})
+            Config("frozen", numbers, {"backbone": tuple(Config(b.name) for b in backbones), "learner": (head,)})
             for numbers, head in presets
         ),
-        accepts=_reads(backbone),
+        accepts=_reads(*backbones),
         level=2,
         tags=("transfer",),
     )
@@ -73,9 +79,10 @@ def _tuned(backbone: Backbone) -> Family:
     )
 
 
-def _reads(backbone: Backbone) -> Callable[[Mapping[str, View]], bool]:
+def _reads(*backbones: Backbone) -> Callable[[Mapping[str, View]], bool]:
     def reads(views: Mapping[str, View]) -> bool:
-        return any(view.raw == backbone.raw for view in views.values())
+        there = {view.raw for view in views.values()}
+        return all(backbone.raw in there for backbone in backbones)
 
     return reads
 

@@ -27,38 +27,18 @@ if TYPE_CHECKING:
 # Rows that are predicted at once: inner states are wide.
 AT_ONCE = 1024
 NET = "net"
+# What a view is called that goes along beside what was read.
+BESIDE = " beside"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One config made out: which backbone reads which views at what setting, and what learns from it."""
+class Reading:
+    """A backbone at one setting, and the views whose data it reads."""
 
     backbone: Backbone
-    numbers: Mapping[str, Any]  # the backbone's
+    numbers: Mapping[str, Any]
     tuned: int  # layers
-    names: tuple[str, ...]  # of the views that it reads
-    beside: tuple[str, ...]  # of those that go along as they are
-    inner: Config
-    way: Mapping[str, Any]  # the root's numbers
-
-    @classmethod
-    def of(cls, config: Config, views: Mapping[str, View], aim: Aim) -> Plan:
-        """Raises PluginError where the backbone is not here."""
-        from metalearner import grammar
-
-        node = config.parts["backbone"][0]
-        backbone: Backbone = aim.registry.get("productions", node.production)
-        names = tuple(name for name, view in views.items() if view.raw == backbone.raw)
-        numbers = grammar.numbers(node, aim.registry.productions)
-        way = grammar.numbers(Config(config.production, config.numbers), aim.registry.productions)
-        others = tuple(name for name in views if name not in names)
-        if config.production == Frozen.name:
-            beside = tuple(views) if way["beside"] else others
-            return cls(backbone, numbers, 0, names, beside, config.parts["learner"][0], way)
-        tuned = max(1, round(way["share"] * backbone.layers))
-        encoder = Config(f"{backbone.name}:last-{tuned}")
-        inner = Config(NET, {}, {"encoder": (encoder,), "recipe": config.parts["recipe"]})
-        return cls(backbone, numbers, tuned, names, (), inner, way)
+    names: tuple[str, ...]
 
     @property
     def reader(self) -> Reader:
@@ -67,42 +47,107 @@ class Plan:
 
         return Reader(self.backbone, self.numbers, self.tuned)
 
+    def raw(self, tensors: Tensors) -> list[list[np.ndarray]]:
+        """What is to be read, a group of arrays for each view that comes of it: tuned layers read all texts as one."""
+        arrays = [np.asarray(tensors[name + RAW].values) for name in self.names]
+        return [arrays] if self.tuned else [[one] for one in arrays]
+
+    def read(self, tensors: Tensors, deadline: float = math.inf, keep: bool = True) -> np.ndarray:
+        """Which rows (n,) are known by then, in all views."""
+        return np.logical_and.reduce([self.reader.read(raw, deadline, keep) for raw in self.raw(tensors)])
+
+    def needed(self, tensors: Tensors) -> float:
+        """Seconds that it would take, as far as one can tell."""
+        return sum(self.reader.unknown(raw) for raw in self.raw(tensors)) * self.reader.row_seconds
+
+    def tensors(self, tensors: Tensors) -> Tensors:
+        """What was read, a view each; of two of a kind also how alike they are."""
+        found = {self.names[i]: self.reader.tensor(raw) for i, raw in enumerate(self.raw(tensors))}
+        if len(self.names) == 2 and not self.tuned:
+            a, b = (found[name].values for name in self.names)
+            found[f"{self.backbone.raw} pair"] = Tensor(np.concatenate([np.abs(a - b), a * b], axis=1))
+        return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One config made out: which backbones read which views, and what learns from it."""
+
+    readings: tuple[Reading, ...]
+    beside: tuple[str, ...]  # views that go along as they are
+    inner: Config
+    way: Mapping[str, Any]  # the root's numbers
+
+    @classmethod
+    def of(cls, config: Config, views: Mapping[str, View], aim: Aim) -> Plan:
+        """Raises PluginError where a backbone is not here."""
+        from metalearner import grammar
+
+        productions = aim.registry.productions
+        way = grammar.numbers(Config(config.production, config.numbers), productions)
+        tunes = config.production == FineTune.name
+        readings = []
+        for node in config.parts["backbone"]:
+            backbone: Backbone = aim.registry.get("productions", node.production)
+            names = tuple(name for name, view in views.items() if view.raw == backbone.raw)
+            tuned = max(1, round(way["share"] * backbone.layers)) if tunes else 0
+            if names:
+                readings.append(Reading(backbone, grammar.numbers(node, productions), tuned, names))
+        if not readings:
+            raise Pruned("none of these backbones reads what there is")
+        if tunes:
+            encoder = Config(f"{readings[0].backbone.name}:last-{readings[0].tuned}")
+            inner = Config(NET, {}, {"encoder": (encoder,), "recipe": config.parts["recipe"]})
+            return cls(tuple(readings), (), inner, way)
+        read = {name for reading in readings for name in reading.names}
+        beside = tuple(name for name in views if way["beside"] or name not in read)
+        return cls(tuple(readings), beside, config.parts["learner"][0], way)
+
+    @property
+    def tuned(self) -> int:
+        """Layers that are tuned."""
+        return self.readings[0].tuned
+
+    @property
+    def backbones(self) -> tuple[Backbone, ...]:
+        """All that read."""
+        return tuple(reading.backbone for reading in self.readings)
+
     def aim(self, aim: Aim) -> Aim:
         """With the layers that are tuned among the productions."""
         if not self.tuned:
             return aim
         from .upper import UpperLayers
 
-        own = UpperLayers(self.backbone, self.tuned, self.numbers, self.way)
+        first = self.readings[0]
+        own = UpperLayers(first.backbone, first.tuned, first.numbers, self.way)
         productions = MappingProxyType({**aim.registry.productions, own.name: own})
         return replace(aim, registry=replace(aim.registry, productions=productions))
 
-    def raw(self, tensors: Tensors) -> list[list[np.ndarray]]:
-        """What is to be read, a group of arrays for each view that comes of it: tuned layers read all texts as one."""
-        arrays = [np.asarray(tensors[name + RAW].values) for name in self.names]
-        return [arrays] if self.tuned else [[one] for one in arrays]
+    def read(self, tensors: Tensors, deadline: float = math.inf, keep: bool = True) -> np.ndarray:
+        """Which rows (n,) are known by then."""
+        return np.logical_and.reduce([reading.read(tensors, deadline, keep) for reading in self.readings])
 
     def tensors(self, tensors: Tensors) -> Tensors:
         """What the inner learner sees of rows that were read."""
-        reader = self.reader
-        found = {self.names[i]: reader.tensor(raw) for i, raw in enumerate(self.raw(tensors))}
-        if len(self.names) == 2 and not self.tuned:  # a pair: how alike they are
-            a, b = (found[name].values for name in self.names)
-            found["pair"] = Tensor(np.concatenate([np.abs(a - b), a * b], axis=1))
-        return found | {f"{name} beside": tensors[name] for name in self.beside}
+        found: Tensors = {}
+        for reading in self.readings:
+            found |= reading.tensors(tensors)
+        return found | {name + BESIDE: tensors[name] for name in self.beside}
 
     def views(self, views: Mapping[str, View], tensors: Tensors) -> dict[str, View]:
         """The views of what `tensors` gives, by one example of it."""
         found: dict[str, View] = {}
         for name, tensor in tensors.items():
-            if name.endswith(" beside") and name[: -len(" beside")] in self.beside:
-                found[name] = replace(views[name[: -len(" beside")]], raw="")
+            shape = tensor.values.shape[1:]
+            if name.removesuffix(BESIDE) in self.beside and name.endswith(BESIDE):
+                found[name] = replace(views[name.removesuffix(BESIDE)], raw="")
             elif tensor.mask is not None:
-                found[name] = View((Axis("tokens", tensor.values.shape[1], True),), tensor.values.shape[2])
+                found[name] = View((Axis("tokens", shape[0], True),), shape[1])
             elif self.tuned:
-                found[name] = View(tuple(Axis("space", s) for s in tensor.values.shape[1:-1]), tensor.values.shape[-1])
+                found[name] = View(tuple(Axis("space", size) for size in shape[:-1]), shape[-1])
             else:
-                found[name] = View((Axis("columns", tensor.values.shape[1]),), 1)
+                found[name] = View((Axis("columns", shape[0]),), 1)
         return found
 
 
@@ -122,15 +167,15 @@ class TransferModel(Model):
         found = []
         for start in range(0, max(1, rows), AT_ONCE):
             batch = take(tensors, np.arange(start, min(start + AT_ONCE, rows)))
-            for raw in plan.raw(batch):
-                plan.reader.read(raw, keep=False)
+            plan.read(batch, keep=False)
             found.append(self.inner.predict(_as_seen(plan.tensors(batch), self.seen)))
         return np.concatenate(found)
 
     def save(self, folder: Path) -> None:
         """`transfer.json`, and the inner model in a folder of its own. The backbone's weights stay where they are."""
         plan = Plan.of(self.config, self.views, self.aim)
-        about = {"config": self.config, "views": self.views, "seen": self.seen, "weights": plan.backbone.identity()}
+        weights = {backbone.name: backbone.identity() for backbone in plan.backbones}
+        about = {"config": self.config, "views": self.views, "seen": self.seen, "weights": weights}
         (folder / "transfer.json").write_text(json.dumps(plain(about)))
         (folder / "inner").mkdir()
         self.inner.save(folder / "inner")
@@ -144,9 +189,12 @@ class TransferLearner(Learner):
         return any(view.raw for view in views.values()) and output.name in ("classification", "regression")
 
     def look(self, config: Config, views: Mapping[str, View], aim: Aim) -> Mapping[str, Any]:
-        """The backbone's size and work."""
-        plan = Plan.of(config, views, aim)
-        return {"parameters": plan.backbone.parameters, "multiply_adds": plan.backbone.multiply_adds}
+        """The backbones' size and work."""
+        backbones = Plan.of(config, views, aim).backbones
+        return {
+            "parameters": sum(b.parameters for b in backbones),
+            "multiply_adds": sum(b.multiply_adds for b in backbones),
+        }
 
     def fit(
         self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
@@ -183,12 +231,13 @@ class TransferLearner(Learner):
         config = Config.from_json(about["config"])
         views, seen = ({k: View.from_json(v) for k, v in about[name].items()} for name in ("views", "seen"))
         plan = Plan.of(config, views, aim)
-        if plan.backbone.identity() != about["weights"]:
-            raise BundleError(
-                f"The weights of '{plan.backbone.name}' are not those that the model was made with.",
-                f"They come from {plan.backbone.origin}.",
-                "Install the version that was there then.",
-            )
+        for backbone in plan.backbones:
+            if backbone.identity() != about["weights"][backbone.name]:
+                raise BundleError(
+                    f"The weights of '{backbone.name}' are not those that the model was made with.",
+                    f"They come from {backbone.origin}.",
+                    "Install the version that was there then.",
+                )
         learner: Learner = aim.registry.get("learners", plan.inner.production)
         return TransferModel(config, views, seen, learner.load(folder / "inner", plan.aim(aim)), aim)
 
@@ -202,10 +251,10 @@ class TransferLearner(Learner):
         learner: Learner = aim.registry.get("learners", plan.inner.production)
         fitted = next(iter(learner.fit([plan.inner], [inside], plan.aim(aim), upto, [None])))
         facts = {**fitted.facts, "rows": len(known), "reading_seconds": round(seconds, 3),
-                 "row_seconds_once": plan.reader.row_seconds}  # fmt: skip
+                 "row_seconds_once": sum(r.reader.row_seconds * len(r.raw(fold.valid)) for r in plan.readings)}  # fmt: skip
         facts["stopped_early"] = bool(facts.get("stopped_early")) or len(known) < len(fold.train_target)
         if not plan.tuned:
-            facts["parameters"] = plan.backbone.parameters + facts.get("parameters", 0)
+            facts["parameters"] = sum(b.parameters for b in plan.backbones) + facts.get("parameters", 0)
         return TransferModel(config, fold.views, seen, fitted.models[0], aim), facts
 
 
@@ -227,21 +276,16 @@ def _read(plan: Plan, fold: Fold, upto: Rung) -> tuple[np.ndarray, float]:
 
     began = time.monotonic()
     until = began + SHARE * (upto.deadline - began) if math.isfinite(upto.deadline) else math.inf
-    reader, held = plan.reader, plan.raw(fold.valid)
-    needed = max(map(reader.unknown, held)) * reader.row_seconds
+    names = " and ".join(f"'{backbone.name}'" for backbone in plan.backbones)
+    needed = sum(reading.needed(fold.valid) for reading in plan.readings)
     if needed > HOPEFUL * (until - began):  # not even begun
-        raise Pruned(
-            f"'{plan.backbone.name}' would take {needed:.0f} s to read {len(fold.valid_target)} held-out rows alone"
-        )
-    valid, train = (
-        np.logical_and.reduce([plan.reader.read(raw, until) for raw in plan.raw(tensors)])
-        for tensors in (fold.valid, fold.train)
-    )
+        raise Pruned(f"{names} would take {needed:.0f} s to read {len(fold.valid_target)} held-out rows alone")
+    valid, train = plan.read(fold.valid, until), plan.read(fold.train, until)
     known = np.flatnonzero(train)
     if not valid.all() or len(known) < min(FEWEST, len(train)):
         total = len(valid) + len(train)
         raise Pruned(
-            f"'{plan.backbone.name}' read {int(valid.sum()) + len(known)} of {total} rows in the "
+            f"{names} read {int(valid.sum()) + len(known)} of {total} rows in the "
             f"{time.monotonic() - began:.0f} s there were; it will go on from there"
         )
     return known, time.monotonic() - began

@@ -120,7 +120,7 @@ class Reader:
         return len({key for key in row_keys(raw) if key not in known.known})
 
     def tensor(self, raw: Sequence[np.ndarray]) -> Tensor:
-        """What was read of rows: features float32 (n, width), or states float16 (n, ...) with a mask where they are ragged."""
+        """What was read of rows: features float32 (n, width), or states (n, ...) with a mask where they are ragged."""
         known = self._known().known
         rows = [known[key] for key in row_keys(raw)]
         if not self.tuned:
@@ -129,7 +129,7 @@ class Reader:
         if not self._ragged:
             return Tensor(np.stack(rows))
         longest = max(map(len, rows))
-        values = np.zeros((len(rows), longest, *rows[0].shape[1:]), np.float16)
+        values = np.zeros((len(rows), longest, *rows[0].shape[1:]), rows[0].dtype)
         mask = np.zeros((len(rows), longest), bool)
         for i, row in enumerate(rows):
             values[i, : len(row)], mask[i, : len(row)] = row, True
@@ -186,7 +186,7 @@ class Reader:
         mask = None if given.mask is None else torch.from_numpy(given.mask)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
             state, inside = lower(values, mask)
-        found = state.float().numpy().astype(np.float16)
+        found = state.float().numpy().astype(np.float32 if getattr(lower, "exact", False) else np.float16)
         if inside is None or not self.tuned:
             return list(found)
         return [row[: int(many)].copy() for row, many in zip(found, inside.sum(1))]

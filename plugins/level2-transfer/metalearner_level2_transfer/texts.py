@@ -86,6 +86,8 @@ def shut(mask: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
 class AsItIs(nn.Module):
     """Hands on what comes in."""
 
+    exact = True  # numbers of tokens are not to be rounded
+
     def forward(self, values: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The same."""
         return values, mask

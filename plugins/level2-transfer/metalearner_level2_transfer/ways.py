@@ -8,15 +8,15 @@ from metalearner.kinds import Choice, Float, Int, Name, Production, Range, Slot
 
 
 class Frozen(Production):
-    """Learner -> Backbone Learner: the second one learns from what the first one makes of the data."""
+    """Learner -> Backbone+ Learner: the last one learns from what the others make of the data, each of what it reads."""
 
     name = "frozen"
     symbol = "learner"
-    parts = {"backbone": Slot("backbone"), "learner": Slot("learner")}
+    parts = {"backbone": Slot("backbone", 1, 4), "learner": Slot("learner")}
     tags = ("transfer",)
 
     def space(self) -> Mapping[str, Range]:
-        """`beside`: whether the learner also sees the view that the backbone's data lie beside."""
+        """`beside`: whether the learner also sees the views that the backbones' data lie beside; those nobody reads it sees anyway."""
         return {"beside": Choice((False, True))}
 
 

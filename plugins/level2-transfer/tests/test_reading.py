@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from metalearner_level2_transfer import reading
-from metalearner_level2_transfer.backbones import TextEncoder
+from metalearner_level2_transfer.backbones import MiniLM, TextEncoder
 from metalearner_level2_transfer.reading import Reader
 from metalearner_level2_transfer.store import Store, row_keys, tidy
 from metalearner_level2_transfer.texts import Encoder
@@ -97,6 +97,15 @@ def test_inner_states_end_with_their_row(backbone):
     reader.read([rows])
     found = reader.tensor([rows])
     assert found.values.dtype == np.float16 and found.mask.sum(1).tolist() == [3, 11]
+
+
+def test_tokens_keep_their_numbers():
+    backbone = MiniLM()
+    rows, reader = texts("xylophone virtuosos zigzag", "a"), Reader(backbone, {"length": 64}, tuned=backbone.layers)
+    reader.read([rows])
+    found = reader.tensor([rows])
+    given = reader.pretrained.prepare([rows], {"length": 64})
+    assert given.values.max() > 2**14 and np.array_equal(found.values[found.mask], given.values[given.mask])
 
 
 def test_states_that_would_fill_the_memory_are_not_made(backbone, monkeypatch):

@@ -172,7 +172,7 @@ def test_a_pair_of_texts_is_compared(tiny_here):
         fitted = fit(config, pair, aim)
         assert np.isfinite(fitted.models[0].predict(pair.valid)).all()
     seen = fit(frozen(Config("linear")), pair, aim).models[0].seen
-    assert seen["pair"].axes[0].size == 64
+    assert seen["text pair"].axes[0].size == 64
 
 
 def test_what_lies_beside_goes_along_when_it_is_asked_for(tiny_here):
@@ -184,7 +184,7 @@ def test_what_lies_beside_goes_along_when_it_is_asked_for(tiny_here):
 def test_lower_layers_learn_more_slowly(tiny_here):
     aim = aim_of()
     plan = Plan.of(tuned(share=1.0, rate=0.1, decay=0.5), text_fold().views, aim)
-    built = UpperLayers(plan.backbone, 2, plan.numbers, plan.way).build({}, View((), 1), {})
+    built = UpperLayers(plan.readings[0].backbone, 2, plan.readings[0].numbers, plan.way).build({}, View((), 1), {})
     shares = sorted({p.share for p in built.parameters() if p.requires_grad})
     assert shares == pytest.approx([0.05, 0.1])
 
@@ -192,7 +192,7 @@ def test_lower_layers_learn_more_slowly(tiny_here):
 def test_lora_trains_little_and_needs_attention(tiny_here):
     aim = aim_of()
     plan = Plan.of(tuned(share=0.5, method="lora", rank=2), text_fold().views, aim)
-    built = UpperLayers(plan.backbone, 1, plan.numbers, plan.way).build({}, View((), 1), {})
+    built = UpperLayers(plan.readings[0].backbone, 1, plan.readings[0].numbers, plan.way).build({}, View((), 1), {})
     trained = [p for p in built.parameters() if p.requires_grad]
     assert len(trained) == 4 and all(2 in p.shape for p in trained)
     lite = EfficientNetLite(LITES[0])
