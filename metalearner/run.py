@@ -31,10 +31,10 @@ from .propose import Blocks, Here, Portfolio, Ranker, propose
 from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
-from .search import FULL, Budget, Clock, Ladder, Rungs, Search, affordable, interruptible, ledger, owed, quick
+from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, owed, price, quick
 from .setting import Setting
 from .task import find_target, formulate
-from .train.ensemble import Selection, assemble, select
+from .train.ensemble import Cost, Selection, assemble, select
 from .warm import Warm
 from .worker import Begin
 
@@ -42,8 +42,10 @@ from .worker import Begin
 TEST_SHARE = 0.2
 # Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
 RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 15.0
-# Of the budget, what predicting the rows kept apart may take beyond that; what would take more stays out of the ensemble.
+# Of the budget, what predicting the rows kept apart may take beyond that.
 OWED_MOST = 0.3
+# The share of the reserve that selecting and packaging take.
+AFTERWARDS = 0.6
 # Facts of a trial that mean something within its run alone.
 OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch",
              "row_seconds", "row_seconds_once")  # fmt: skip
@@ -68,7 +70,7 @@ def run(
         try:
             setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
             hunt = prepare_search(request, executor, clock, setting, folder, warm)
-            hunt.listen = partial(heard, hunt, folder / "trials", story, warm, kept_apart(setting, sealed))
+            hunt.listen = partial(heard, hunt, setting, folder / "trials", story, warm, kept_apart(setting, sealed))
             # Something quick is set going while the data are still being looked at.
             begun = hunt.begin(quick(setting.families)[:1])
             foresight = foresee(setting, base or Base.open(), request, story)
@@ -80,9 +82,7 @@ def run(
         finally:
             executor.stop()
         warm.wait()
-        most = OWED_MOST * clock.budget.seconds if clock.budget.seconds else float("inf")
-        able = affordable(trials, kept_apart(setting, sealed), most)
-        ensemble = combine(able, folder, setting, story)
+        ensemble = combine(trials, folder, setting, story, affordable(trials, kept_apart(setting, sealed), clock))
         answers = measure(ensemble, sealed, setting)
         evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
         scorecard = evaluate(
@@ -146,7 +146,7 @@ def prepare_search(
     return Search(executor, clock, rungs, ladder, request.seed, trials=seen)
 
 
-def heard(hunt: Search, trials: Path, story: Story, warm: Warm, apart: int, trial: Trial) -> None:
+def heard(hunt: Search, setting: Setting, trials: Path, story: Story, warm: Warm, apart: int, trial: Trial) -> None:
     """A trial is finished: it is kept and told, and what the end of the run needs is imported beside those to come.
 
     Models that take long to predict the rows kept apart make the search end sooner.
@@ -157,6 +157,15 @@ def heard(hunt: Search, trials: Path, story: Story, warm: Warm, apart: int, tria
         clock.reserve = reserve(clock.budget) + owed(hunt.trials, apart, OWED_MOST * clock.budget.seconds)
     story.tell("search", trial=trial, left=clock.left)
     warm.begin()
+    if trial.outcome == "ok":
+        learner = setting.registry.get("learners", trial.config.production)
+        warm.beside(learner.name, partial(learner.warm, setting.views))
+
+
+def affordable(trials: list[Trial], rows: int, clock: Clock) -> Cost:
+    """What each trial costs to predict the rows kept apart, and what is left for it."""
+    left = clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget)
+    return Cost({t.name: price(t, rows) for t in trials}, left if clock.budget.seconds else float("inf"))
 
 
 def kept_apart(setting: Setting, sealed: Sealed | None) -> int:
@@ -247,13 +256,13 @@ class Ensemble:
     predictor: Predictor
 
 
-def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story) -> Ensemble:
-    """Stage 4: one calibrated ensemble out of the trials."""
+def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story, cost: Cost) -> Ensemble:
+    """Stage 4: one calibrated ensemble out of the trials, which predicts what is to come in the time there is."""
     if not any(t.outcome == "ok" and t.rung >= FULL for t in trials):
         reasons = sorted({t.error or t.outcome for t in trials})[:3]
         raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "There was no time for one.",
                        "Try a larger --budget.")  # fmt: skip
-    selection = select(trials, folder / "trials", setting.dataset, setting.aim)
+    selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost)
     predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
                score=selection.score, metric=setting.task.metric, calibration=predictor.calibration)  # fmt: skip

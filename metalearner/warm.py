@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 
 class Warm:
     """Imports what the ensemble and the export to ONNX need, beside the search and not before its first model."""
 
     def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
 
     def begin(self) -> None:
         """Start importing, once."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._import, daemon=True)
-            self._thread.start()
+        self._start("", _import)
+
+    def beside(self, name: str, work: Callable[[], None]) -> None:
+        """Something else that will be needed, once by its name, after that."""
+        if name not in self._threads:
+            first = self._threads[""]
+
+            def later() -> None:
+                first.join()
+                work()
+
+            self._start(name, later)
 
     @property
     def ready(self) -> bool:
         """Whether everything is there already."""
-        return self._thread is not None and not self._thread.is_alive()
+        return "" in self._threads and not any(thread.is_alive() for thread in self._threads.values())
 
     def wait(self) -> None:
         """Until everything is there."""
         self.begin()
-        assert self._thread is not None
-        self._thread.join()
+        for thread in self._threads.values():
+            thread.join()
 
-    def _import(self) -> None:
-        import onnxruntime  # noqa: F401
-        import torch
-        import torch.onnx
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        if name not in self._threads:
+            self._threads[name] = threading.Thread(target=work, daemon=True)
+            self._threads[name].start()
 
-        torch.set_num_threads(2)
+
+def _import() -> None:
+    import onnxruntime  # noqa: F401
+    import torch
+    import torch.onnx
+
+    torch.set_num_threads(2)

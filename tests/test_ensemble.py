@@ -183,3 +183,18 @@ def test_greedy_is_cut_where_it_was_best(given):
         return float(np.mean(prediction.argmax(1) == given.target))
 
     assert greedy([bad, good], worth, given.aim).tolist() == [0.0, 1.0]
+
+
+def test_what_predicts_too_slowly_stays_out():
+    class Named:
+        def __init__(self, name):
+            self.name = name
+
+    from metalearner.train.ensemble import Cost, _afforded
+
+    trials = [Named("dear"), Named("cheap"), Named("middle")]
+    weights = np.array([0.5, 0.2, 0.3])
+    cost = Cost({"dear": 10.0, "cheap": 0.1, "middle": 2.0}, most=3.0)
+    np.testing.assert_allclose(_afforded(weights, trials, cost), [0, 0.4, 0.6])
+    np.testing.assert_allclose(_afforded(weights, trials, Cost()), weights)
+    assert _afforded(weights, trials, Cost(cost.seconds, most=0.0)).tolist() == [0, 1, 0]

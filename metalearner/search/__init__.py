@@ -4,7 +4,7 @@ from . import ledger
 from .clock import Budget, Clock, interruptible
 from .ladder import Ladder
 from .loop import Search, first_number
-from .owed import affordable, owed
+from .owed import owed, price
 from .priors import quick
 from .rungs import FULL, Rungs
 
@@ -15,10 +15,10 @@ __all__ = [
     "Ladder",
     "Rungs",
     "Search",
-    "affordable",
     "first_number",
     "interruptible",
     "ledger",
     "owed",
+    "price",
     "quick",
 ]

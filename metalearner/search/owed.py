@@ -5,28 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..records import Trial
-from .rungs import FULL
 
-# Skill within which a family's best may be part of the ensemble; two threads at the end do in a second what one does in so many.
-NEAR, FASTER = 0.05, 1.5
+# Skill within which a trial may be part of the ensemble, and how many of a family usually are; two threads at the end do in a
+# second what one does in so many.
+NEAR, OF_A_FAMILY, FASTER = 0.05, 2, 1.2
 
 
 def owed(trials: Sequence[Trial], rows: int, most: float) -> float:
-    """Seconds to predict so many rows by the best of each family that is near the best of all, each if it is affordable."""
-    good = [t for t in trials if t.outcome == "ok" and t.skill is not None]
-    best = max((t.skill or 0.0 for t in good), default=0.0)
-    families: dict[str, float] = {}
+    """Seconds to predict so many rows by what will likely be the ensemble, at most so many."""
+    good = sorted((t for t in trials if t.outcome == "ok" and t.skill is not None), key=lambda t: -(t.skill or 0.0))
+    families: dict[str, list[float]] = {}
     for t in good:
-        seconds = price(t, rows)
-        if (t.skill or 0.0) >= best - NEAR and seconds <= most:
-            families[t.proposal.family] = max(families.get(t.proposal.family, 0.0), seconds)
-    return min(most, sum(families.values()))
-
-
-def affordable(trials: Sequence[Trial], rows: int, most: float) -> list[Trial]:
-    """The trials that predict so many rows in no more than so many seconds; all where none does that gave a model."""
-    found = [t for t in trials if price(t, rows) <= most]
-    return found if any(t.outcome == "ok" and t.rung >= FULL for t in found) else list(trials)
+        if (t.skill or 0.0) >= (good[0].skill or 0.0) - NEAR:
+            families.setdefault(t.proposal.family, []).append(price(t, rows))
+    return min(most, sum(sum(prices[:OF_A_FAMILY]) for prices in families.values()))
 
 
 def price(trial: Trial, rows: int) -> float:

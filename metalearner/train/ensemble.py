@@ -8,8 +8,8 @@ tells how good the ensemble is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,23 @@ class Selection:
     score: float  # of that prediction: an honest estimate
 
 
-def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) -> Selection:
-    """Bagged greedy ensemble selection among trials that were fitted in full.
+@dataclass(frozen=True)
+class Cost:
+    """What the members of an ensemble take to predict what is to be predicted next, by trial name, and what they may take."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    most: float = float("inf")
+
+    def of(self, trials: Sequence[Trial], weights: np.ndarray) -> float:
+        """Of those that have a weight."""
+        return sum(self.seconds.get(t.name, 0.0) for t, w in zip(trials, weights) if w > 0)
+
+
+FREE = Cost()
+
+
+def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, cost: Cost = FREE) -> Selection:
+    """Bagged greedy ensemble selection among trials that were fitted in full, as dear as there is time for.
 
     Where there is no time to fit every config on all folds, those fitted on the first ones may be chosen too: all are
     then compared on the rows that these folds hold out.
@@ -64,12 +79,12 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) ->
     if not full:
         raise RunError(f"None of {len(trials)} trials was fitted in full.", "Only such trials can be packaged.",
                        "Try a larger --budget.")  # fmt: skip
-    whole = _selected(full, len(dataset.folds), folder, dataset, aim)
+    whole = _selected(full, len(dataset.folds), folder, dataset, aim, cost)
     part = [t for t in able if t.rung < FULL and t.facts.get("share", 0.0) >= FULL and _folds(t, dataset)]
     folds = min((_folds(t, dataset) for t in part), default=len(dataset.folds))
     if folds == len(dataset.folds) or sum(len(dataset.folds[i][1]) for i in range(folds)) < TELLING:
         return whole
-    more = _selected(best_of_each([*full, *part]), folds, folder, dataset, aim)
+    more = _selected(best_of_each([*full, *part]), folds, folder, dataset, aim, cost)
     at = np.isin(whole.rows, more.rows)
     assert np.array_equal(whole.rows[at], more.rows)  # the first folds come first
     merit = Merit(aim, dataset.target[more.rows], aim.output.baseline(aim.state, dataset.target, len(more.rows)))
@@ -77,7 +92,7 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim) ->
     return more if after > before + BETTER * (1 - before) else whole
 
 
-def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Dataset, aim: Aim) -> Selection:
+def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Dataset, aim: Aim, cost: Cost) -> Selection:
     """The ensemble of these trials by the rows that the first so many folds hold out."""
     ranked = sorted(trials, key=lambda t: -(np.mean((t.facts.get("merits") or [t.merit or 0.0])[:folds])))[:LOOKED_AT]
     many = sum(len(dataset.folds[i][1]) for i in range(folds))
@@ -86,7 +101,7 @@ def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Datase
     ranked = [t for t, own in zip(ranked, stored) if np.array_equal(own, rows)]
     target = dataset.target[rows]
     naive = aim.output.baseline(aim.state, dataset.target, len(target))
-    weights, prediction = bagged(ranked, folder, Merit(aim, target, naive), aim)
+    weights, prediction = bagged(ranked, folder, Merit(aim, target, naive), aim, cost)
     chosen = {t.name: float(w) for t, w in zip(ranked, weights) if w > 0}
     return Selection(chosen, rows, prediction, aim.score(prediction, target))
 
@@ -96,7 +111,9 @@ def _folds(trial: Trial, dataset: Dataset) -> int:
     return len(dataset.folds) if trial.rung >= FULL else int(trial.facts.get("folds", 0))
 
 
-def bagged(trials: Sequence[Trial], folder: Path, merit: Merit, aim: Aim) -> tuple[np.ndarray, np.ndarray]:
+def bagged(
+    trials: Sequence[Trial], folder: Path, merit: Merit, aim: Aim, cost: Cost = FREE
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights (trials,) that sum to 1, and predictions (n, k) of rows by the bags they were left out of."""
     n = len(merit.target)  # of trials on more folds, the rows of the first ones
     stored = [np.load(folder / t.name / "prediction.npy", mmap_mode="r")[:n] for t in trials]
@@ -110,7 +127,7 @@ def bagged(trials: Sequence[Trial], folder: Path, merit: Merit, aim: Aim) -> tup
         weights[pool] = greedy([inside[i] for i in pool], partial(merit, rows=rows), aim)
         total += weights / BAGS
         said.append((np.setdiff1d(np.arange(n), rows), weights))
-    final = _sufficient(_pruned(total), stored, merit, aim)
+    final = _sufficient(_afforded(_pruned(total), trials, cost), stored, merit, aim)
     return final, _outside(stored, said, final, aim)
 
 
@@ -148,6 +165,15 @@ def _pruned(weights: np.ndarray) -> np.ndarray:
     heaviest = np.argsort(-weights, kind="stable")[:MEMBERS]
     kept = np.zeros_like(weights)
     kept[heaviest] = np.where(weights[heaviest] >= min(LEAST, weights.max()), weights[heaviest], 0.0)
+    return kept / kept.sum()
+
+
+def _afforded(weights: np.ndarray, trials: Sequence[Trial], cost: Cost) -> np.ndarray:
+    """Without the members that cost most for their weight, until the rest costs no more than it may; one stays."""
+    kept = weights.copy()
+    while cost.of(trials, kept) > cost.most and (kept > 0).sum() > 1:
+        prices = np.array([cost.seconds.get(t.name, 0.0) for t in trials])
+        kept[np.argmax(np.where(kept > 0, prices / np.maximum(kept, 1e-9), -1.0))] = 0.0
     return kept / kept.sum()
 
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..arrays import Tensors, rows_of, take
+from ..errors import BundleError
 from ..grammar.build import Net, build
 from ..kinds import Aim, Model
 from ..records import Config, View, plain
@@ -53,7 +54,8 @@ class NetModel(Model):
 
     def save(self, folder: Path) -> None:
         """Weights and optimiser state as safetensors, the rest as JSON."""
-        weights = {k: v.detach().contiguous() for k, v in self.net.state_dict().items()}
+        left_out = given(self.net)
+        weights = {k: v.detach().contiguous() for k, v in self.net.state_dict().items() if k not in left_out}
         save_file(weights, folder / "weights.safetensors")
         if self.latest:
             save_file(dict(self.latest), folder / "optimiser.safetensors")
@@ -91,14 +93,23 @@ def load(folder: Path, aim: Aim) -> NetModel:
     views = {k: View.from_json(v) for k, v in about["views"].items()}
     config = Config.from_json(about["config"])
     net = build(config, views, aim.output.width(aim.state), aim.registry.productions)
-    net.load_state_dict(load_file(folder / "weights.safetensors"))
+    weights = load_file(folder / "weights.safetensors")
+    net.load_state_dict(weights, strict=False)
+    if lacking := set(net.state_dict()) - set(weights) - given(net):
+        raise BundleError(f"The weights in '{folder.name}' lack {sorted(lacking)[0]}.", "", "Package the run anew.")
     return NetModel(net.eval(), config, views, aim, {}, about.get("progress", {}))
+
+
+def given(net: Net) -> set[str]:
+    """Names of weights that building a network gives as they are: those of a pretrained part that nobody trains."""
+    return {name for name, parameter in net.named_parameters() if getattr(parameter, "given", False)}
 
 
 def fill(net: Net, tensors: Mapping[str, torch.Tensor]) -> Net:
     """Give a network these weights and buffers, as storage of its own."""
     for name, parameter in net.named_parameters():
-        parameter.data = tensors[name].clone()
+        if name in tensors:
+            parameter.data = tensors[name].clone()
         parameter.grad = None
     for name, buffer in net.named_buffers():
         if name in tensors:

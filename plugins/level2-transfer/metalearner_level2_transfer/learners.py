@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .reading import Reader
 
 # Rows that are predicted at once: inner states are wide.
-AT_ONCE = 1024
+AT_ONCE, AT_ONCE_TUNED = 1024, 64
 NET = "net"
 # What a view is called that goes along beside what was read.
 BESIDE = " beside"
@@ -128,6 +128,11 @@ class Plan:
         """Which rows (n,) are known by then."""
         return np.logical_and.reduce([reading.read(tensors, deadline, keep) for reading in self.readings])
 
+    def lengths(self, tensors: Tensors) -> np.ndarray:
+        """How long rows (n,) are, for those that are tuned on; one for all of a size."""
+        first = np.asarray(self.readings[0].raw(tensors)[0][0])
+        return np.count_nonzero(first, axis=1) if self.tuned and first.ndim == 2 else np.zeros(len(first))
+
     def tensors(self, tensors: Tensors) -> Tensors:
         """What the inner learner sees of rows that were read."""
         found: Tensors = {}
@@ -162,14 +167,19 @@ class TransferModel(Model):
     aim: Aim
 
     def predict(self, tensors: Tensors) -> np.ndarray:
-        """As the inner model, batch by batch."""
+        """As the inner model, batch by batch, rows of about one length together where what is filled up is work."""
         plan, rows = Plan.of(self.config, self.views, self.aim), rows_of(tensors)
+        order = np.argsort(plan.lengths(tensors), kind="stable")
+        step = AT_ONCE_TUNED if plan.tuned else AT_ONCE
         found = []
-        for start in range(0, max(1, rows), AT_ONCE):
-            batch = take(tensors, np.arange(start, min(start + AT_ONCE, rows)))
+        for start in range(0, max(1, rows), step):
+            batch = take(tensors, order[start : start + step])
             plan.read(batch, keep=False)
             found.append(self.inner.predict(_as_seen(plan.tensors(batch), self.seen)))
-        return np.concatenate(found)
+        said = np.concatenate(found)
+        sorted_back = np.empty_like(said)
+        sorted_back[order] = said
+        return sorted_back
 
     def save(self, folder: Path) -> None:
         """`transfer.json`, and the inner model in a folder of its own. The backbone's weights stay where they are."""

@@ -29,8 +29,10 @@ MANY = 20_000
 SHARE = 0.8
 # Reading is begun though it will not be done in time, where a few tries will do: what was read stays known.
 HOPEFUL = 3.0
+# The number of a backbone that says how much of a row is read; of most texts that is all, whatever it is.
+LENGTH = "length"
 # Floating-point operations a second of one core, a cautious guess for what was never timed.
-FLOPS = 2e10
+FLOPS = 5e10
 # Fewer training rows than this are no fit.
 FEWEST = 200
 
@@ -82,9 +84,13 @@ class Reader:
     @property
     def _about(self) -> dict[str, object]:
         return {
-            "backbone": self.backbone.name, "weights": self.backbone.identity(), "numbers": dict(self.numbers),
-            "tuned": self.tuned, "half": half_precision(),
+            "backbone": self.backbone.name, "weights": self.backbone.identity(), "tuned": self.tuned, "half": half_precision(),
+            "numbers": {k: v for k, v in self.numbers.items() if k != LENGTH},
         }  # fmt: skip
+
+    def _keys(self, raw: Sequence[np.ndarray]) -> list[bytes]:
+        """What tells rows apart at this setting."""
+        return row_keys(raw, self.numbers.get(LENGTH))
 
     def read(self, raw: Sequence[np.ndarray], deadline: float = math.inf, keep: bool = True) -> np.ndarray:
         """Read rows until the deadline; which of them (n,) are known then. Others may read the same rows meanwhile.
@@ -95,7 +101,7 @@ class Reader:
         if len(known.passing) > MANY:
             known.passing.clear()
         known.refresh()
-        keys = row_keys(raw)
+        keys = self._keys(raw)
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
         todo = np.array(sorted(i for key, i in first.items() if key not in known.known), int)
         if len(todo):
@@ -117,12 +123,12 @@ class Reader:
         """How many of these rows nobody has read yet."""
         known = self._known()
         known.refresh()
-        return len({key for key in row_keys(raw) if key not in known.known})
+        return len({key for key in self._keys(raw) if key not in known.known})
 
     def tensor(self, raw: Sequence[np.ndarray]) -> Tensor:
         """What was read of rows: features float32 (n, width), or states (n, ...) with a mask where they are ragged."""
         known = self._known().known
-        rows = [known[key] for key in row_keys(raw)]
+        rows = [known[key] for key in self._keys(raw)]
         if not self.tuned:
             values = np.stack(rows) if rows else np.zeros((0, self.backbone.width))
             return Tensor(values.astype(np.float32)[:, :, None])

@@ -16,6 +16,8 @@ import numpy as np
 
 from metalearner.home import home
 
+# Tokens that a tokeniser adds to a text.
+SPECIAL = 2
 # Bytes of all features kept; the folders that were not asked for the longest go first.
 MOST = int(os.environ.get("METALEARNER_FEATURES", "2000000000"))
 
@@ -94,17 +96,25 @@ def tidy(most: int = MOST) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def row_keys(raw: Sequence[np.ndarray]) -> list[bytes]:
-    """What tells rows apart, by their content in all views; what texts are filled up with does not count."""
+def row_keys(raw: Sequence[np.ndarray], length: int | None = None) -> list[bytes]:
+    """What tells rows apart, by their content in all views; what texts are filled up with does not count.
+
+    Nor does it count for a text how many tokens of it are read, where so many bytes cannot be more.
+    """
     import hashlib
 
     found = []
     for rows in zip(*raw):
         digest = hashlib.blake2b(digest_size=16)
+        size = 0
         for row in rows:
+            content = row.tobytes().rstrip(b"\0")
+            size += len(content) + SPECIAL
             digest.update(f"{row.dtype}{row.shape if row.ndim > 1 else ''}".encode())
-            digest.update(row.tobytes().rstrip(b"\0"))
+            digest.update(content)
             digest.update(b"\0")
+        if length is not None and size > length:
+            digest.update(str(length).encode())
         found.append(digest.digest())
     return found
 

@@ -91,6 +91,7 @@ def _pace(upper: nn.Module, layers: Sequence[nn.Module], rate: float, decay: flo
     """Each parameter's share of the learning rate: the last layer's, and less for each further down."""
     for parameter in upper.parameters():
         parameter.share = rate  # type: ignore[attr-defined]
+        parameter.given = not parameter.requires_grad  # type: ignore[attr-defined]
     for above, layer in enumerate(reversed(layers)):
         for parameter in layer.parameters():
             parameter.share = rate * decay**above  # type: ignore[attr-defined]

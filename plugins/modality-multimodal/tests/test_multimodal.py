@@ -119,7 +119,9 @@ def test_a_few_broken_pictures_count_as_missing_many_do_not(tmp_path):
 
 def test_rows_of_strangers_open_no_files(houses):
     schema = MODALITY.sniff(houses)
-    fields = Fields.concat(list(MODALITY.decode([{"photo": str(houses.parent / "0.png"), "about": "x", "area": 3}], schema)))
+    fields = Fields.concat(
+        list(MODALITY.decode([{"photo": str(houses.parent / "0.png"), "about": "x", "area": 3}], schema))
+    )
     assert not fields["photo"].any()  # a path is no picture: it counts as missing
     buffer = BytesIO()
     picture(100).save(buffer, "PNG")
@@ -181,7 +183,9 @@ def test_all_fields_together_beat_each_alone(houses, tmp_path, monkeypatch):
     options = {"target": "price", "budget": "6trials", "workers": 1, "families": ("linear", "trees", "fused-gate")}
     whole = metalearner.fit(tmp_path / "all.csv", out=tmp_path / "whole", **options)
     frame[["area", "price"]].to_csv(tmp_path / "area.csv", index=False)
-    alone = metalearner.fit(tmp_path / "area.csv", out=tmp_path / "alone", **{**options, "families": ("linear", "trees")})
+    alone = metalearner.fit(
+        tmp_path / "area.csv", out=tmp_path / "alone", **{**options, "families": ("linear", "trees")}
+    )
     assert whole.task.modality == "multimodal" and whole.scorecard.value > alone.scorecard.value + 0.2
     bundle = metalearner.open_bundle(tmp_path / "whole" / "bundle")
     said = bundle.predict([{"area": 150.0, "about": "near park"}])  # the picture is not there

@@ -1,0 +1,28 @@
+"""What a search leaves time for."""
+
+from __future__ import annotations
+
+import pytest
+
+from metalearner.records import Config, Proposal, Trial
+from metalearner.search import owed, price
+
+
+def trial(number, family, skill, **facts):
+    proposal = Proposal(Config("x", {"n": number}), family, "arm", "")
+    return Trial(number, proposal, "ok", 0, 1.0, skill, skill, 1.0, 1.0, facts=facts)
+
+
+def test_what_folds_share_is_paid_once():
+    one = trial(0, "a", 0.9, row_seconds=0.01, row_seconds_once=0.1, folds=5)
+    assert price(one, 120) == pytest.approx((0.1 + 5 * 0.01) * 100)
+    assert price(trial(0, "a", 0.9), 120) == 0
+
+
+def test_only_what_is_near_the_best_is_owed_for():
+    slow, far = (trial(i, f"f{i}", s, row_seconds=0.01, folds=1) for i, s in enumerate((0.9, 0.5)))
+    assert owed([slow, far], 120, 100) == pytest.approx(1.0)
+    assert owed([slow, far], 120, 0.5) == 0.5
+    several = [trial(i, "f", 0.9, row_seconds=0.01, folds=1) for i in range(4)]
+    assert owed(several, 120, 100) == pytest.approx(2.0)
+    assert owed([], 120, 100) == 0
