@@ -109,7 +109,7 @@ class EfficientNetLite(Backbone):
 
     def space(self) -> Mapping[str, Range]:
         """Pixels a side that pictures are brought to."""
-        return {"size": Choice((160, 96, 128, 192, 224))}
+        return {"size": Choice((128, 96, 160, 192, 224))}
 
     def missing(self) -> str:
         """The package that is not installed."""

@@ -16,8 +16,8 @@ HEADS: tuple[Head, ...] = (
         "linear",
         "a linear model",
         (
+            ({}, Config("linear", {"penalty": 0.3})),
             ({}, Config("linear", {"penalty": 1.0})),
-            ({}, Config("linear", {"penalty": 0.1})),
             ({"beside": True}, Config("linear", {"penalty": 0.3})),
         ),
     ),
@@ -58,9 +58,9 @@ def _frozen(
 
 def _tuned(backbone: Backbone) -> Family:
     ways: list[tuple[dict[str, Any], dict[str, Any]]] = [
-        ({"share": 0.5}, {}),
+        ({"share": 0.5, "decay": 1.0}, {"epochs": 2, "batch_size": 16}),
         ({"share": 0.5, "rate": 0.05}, {"epochs": 6}),
-        ({"share": 1.0}, {}),
+        ({"share": 1.0}, {"epochs": 2}),
         ({"share": 0.25}, {"epochs": 5}),
     ]
     if backbone.raw == "text":

@@ -17,7 +17,7 @@ from .pixels import Form, Look, Unreadable
 
 BROKEN = 0.05  # share of unreadable files that is skipped
 CHECKED, LOOKED_AT, CHUNK = 20_000, 500, 512
-LARGEST, SMALLEST = 64, 8  # pixels of the longer side, and of any side that was reduced
+LARGEST, SMALLEST = 128, 8  # pixels of the longer side that are kept, and of any side that was reduced
 NAMED = 5
 
 Batch = tuple[np.ndarray, Mapping[str, Sequence[Any]]]  # uint8 (m, H, W, C) and m values a column

@@ -19,6 +19,7 @@ from . import archive, folder, listing, paths, rows
 from .features import features
 from .listing import CHUNK, Batch, Listing
 from .pixels import SUFFIXES, Form
+from .scaling import seen_size
 
 
 class ImageModality(Modality):
@@ -60,7 +61,11 @@ class ImageModality(Modality):
     def views(self, schema: Schema) -> dict[str, View]:
         """The view "image": height x width x channels."""
         form = Form.of(schema.options)
-        return {"image": View((Axis("space", form.height), Axis("space", form.width)), form.channels, raw="pixels")}
+        return {
+            "image": View(
+                tuple(Axis("space", s) for s in seen_size(form.height, form.width)), form.channels, raw="pixels"
+            )
+        }
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Brightness, contrast and edge energy; of colour images also the channels' means and saturation."""

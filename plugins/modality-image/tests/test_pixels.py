@@ -116,12 +116,12 @@ def test_equal_small_sizes_are_kept_and_others_reduced(tmp_path):
     schema, images = folder(tmp_path / "a", sized((20, 31)))
     assert schema.options["size"] == [20, 31] and images.shape == (20, 20, 31, 3)
     schema, images = folder(tmp_path / "b", sized((100, 200)))
-    assert schema.options["size"] == [32, 64] and images.shape == (20, 32, 64, 3)
+    assert schema.options["size"] == [64, 128] and images.shape == (20, 64, 128, 3)
     assert images[3, 5, 5].tolist() == [3, 6, 30], "one colour stays one colour"
     schema, images = folder(tmp_path / "c", sized((20, 40), (30, 50), (25, 45)))
     assert schema.options["size"] == [25, 44] or schema.options["size"] == [25, 45]
     assert "from 3 sizes between 20 x 40 and 30 x 50" in schema.column("image").note
-    assert folder(tmp_path / "d", sized((4, 600)))[0].options["size"] == [8, 64]
+    assert folder(tmp_path / "d", sized((4, 600)))[0].options["size"] == [8, 128]
 
 
 def test_grey_or_colour(tmp_path):

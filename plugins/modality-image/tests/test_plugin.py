@@ -87,3 +87,16 @@ def test_features_tell_how_pictures_differ():
     np.testing.assert_allclose(found["blue"], [0, 80])
     np.testing.assert_allclose(found["saturation"], [255, 0])
     assert all(len(v) == 0 for v in ImageModality().features(Fields({"image": colour[:0]}), None).values())
+
+
+def test_large_pictures_are_seen_small_and_kept_as_they_are():
+    rng = np.random.default_rng(0)
+    images = np.repeat(np.repeat(rng.integers(0, 256, (3, 32, 24, 3)).astype(np.uint8), 4, 1), 4, 2)
+    scaling = ImageScaling()
+    fields = Fields({"image": images})
+    state = scaling.fit(fields, None)
+    tensors = scaling.apply(state, fields)
+    assert tensors["image"].values.shape == (3, 64, 48, 3) == (3, *scaling.views(state)["image"].shape)
+    assert np.array_equal(tensors["image.raw"].values, images)
+    back = tensors["image"].values * np.array(state["std"]) + np.array(state["mean"])
+    assert abs(back.mean() - images.mean()) < 2

@@ -1,0 +1,334 @@
+"""Level 2 for real: texts, pictures, recordings and several kinds of data at once, beside what goes without transfer.
+
+    .venv/bin/python benchmarks/transfer.py            # about 70 minutes on two cores; it may be cut off and started again
+    .venv/bin/python benchmarks/transfer.py --curve    # frozen, tuned and from scratch over the number of rows; about as long
+    .venv/bin/python benchmarks/transfer.py --table    # print what there is
+
+Data are read from ../shared/data and unpacked into a folder that is gone afterwards. Every run has a home of its own, so that nothing is
+known from the run before, and uses both cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+DATA = HERE.parent.parent / "shared" / "data"
+RESULTS = HERE / "results" / "transfer.jsonl"
+COMMAND = ".venv/bin/python benchmarks/transfer.py"
+SEEDS = (0, 1, 2)
+EVERYTHING, SCRATCH, BASELINE = "metalearner", "metalearner without level 2", "bigram TF-IDF and logistic regression"
+HOUSES = ("bedroom", "bathroom", "kitchen", "frontal")
+FIELDS = ("bedrooms", "bathrooms", "area", "zipcode")
+SPEAKERS = ("jackson", "nicolas", "theo")
+# Of the rows of a data set, how many are learnt from; and the seconds for each.
+CURVE = {50: 60, 200: 60, 1000: 60, 5000: 180}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data as files, a sentence, and seconds."""
+
+    train: Path
+    sentence: str
+    seconds: int
+    test: str = "auto"
+    target: str = ""
+
+
+def unpacked(name: str, root: Path) -> Path:
+    """A zip of ../shared/data as a folder."""
+    folder = root / name
+    if not folder.exists():
+        with zipfile.ZipFile(DATA / f"{name}.zip") as archive:
+            archive.extractall(folder)
+    return folder
+
+
+def table(path: Path, names: tuple[str, ...], rows: Iterator[tuple[Any, ...]] | list[tuple[Any, ...]]) -> Path:
+    """A CSV, written once."""
+    if not path.exists():
+        with path.open("w", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(names)
+            writer.writerows(rows)
+    return path
+
+
+def tabbed(file: Path) -> list[tuple[str, ...]]:
+    """Lines of two cells, whatever quotes are in them."""
+    return [tuple(line.split("\t")[:2]) for line in file.read_text(encoding="utf-8").splitlines() if "\t" in line]
+
+
+def sst2(root: Path, seed: int, rows: int | None = None) -> Task:
+    """Film reviews, 6,920 sentences; its own test of 1,821."""
+    folder = unpacked("sst2_tsv", root)
+    lines = tabbed(folder / "train.tsv")
+    test = table(root / "sst2_test.csv", ("text", "label"), tabbed(folder / "test.tsv"))
+    if rows:
+        lines = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))[:rows]]
+    train = table(root / f"sst2_{rows}_{seed if rows else 0}.csv", ("text", "label"), lines)
+    return Task(train, "predict label", CURVE.get(rows or 0, 300), str(test))
+
+
+def sms(root: Path, seed: int) -> Task:
+    """SMS spam; a fifth sealed by the seed."""
+    lines = [(text, label) for label, text in tabbed(unpacked("sms_spam", root) / "sms.tsv")]
+    return Task(table(root / "sms.csv", ("text", "label"), lines), "predict label", 60)
+
+
+def irony(root: Path, seed: int) -> Task:
+    """1,000 tweets drawn by the seed; the test of tweeteval."""
+    folder = unpacked("tweeteval_small", root) / "datasets" / "irony"
+
+    def pairs(part: str) -> list[tuple[str, str]]:
+        texts, labels = (
+            (folder / f"{part}_{kind}.txt").read_text(encoding="utf-8").splitlines() for kind in ("text", "labels")
+        )
+        return list(zip(texts, labels))
+
+    lines = pairs("train")
+    drawn = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))[:1000]]
+    test = table(root / "irony_test.csv", ("text", "label"), pairs("test"))
+    return Task(table(root / f"irony_{seed}.csv", ("text", "label"), drawn), "predict label, accuracy", 120, str(test))
+
+
+def cifar10(root: Path, seed: int, rows: int | None = None) -> Task:
+    """5,000 pictures of CIFAR-10, 2,000 for the test."""
+    with np.load(DATA / "cifar10_jpg_5k_2k.npz", allow_pickle=False) as found:
+        x, y, xt, yt = (found[k] for k in ("x_train", "y_train", "x_test", "y_test"))
+    chosen = np.random.default_rng(seed).permutation(len(x))[:rows] if rows else np.arange(len(x))
+    train, test = root / f"cifar_{rows}_{seed if rows else 0}.npz", root / "cifar_test.npz"
+    np.savez(train, x=x[chosen], y=y[chosen])
+    np.savez(test, x=xt, y=yt)
+    return Task(train, "what is in the picture?", CURVE.get(rows or 0, 120), str(test))
+
+
+def fsdd(root: Path, seed: int) -> Task:
+    """Spoken digits, a fifth sealed by the seed: all speakers are in both."""
+    return Task(unpacked("fsdd_wav", root) / "recordings", "which digit?", 60)
+
+
+def speakers(root: Path, seed: int) -> Task:
+    """Spoken digits of a speaker who was never heard."""
+    recordings = unpacked("fsdd_wav", root) / "recordings"
+    parts = {"train": root / f"fsdd_{seed}" / "train", "test": root / f"fsdd_{seed}" / "test"}
+    for part, folder in parts.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in recordings.glob("*.wav"):
+            if (SPEAKERS[seed] in file.name) == (part == "test") and not (folder / file.name).exists():
+                os.link(file, folder / file.name)
+    return Task(parts["train"], "which digit?", 60, str(parts["test"]))
+
+
+def houses(root: Path, seed: int, fields: tuple[str, ...] = (*HOUSES, *FIELDS)) -> Task:
+    """Four photographs and four numbers of 535 houses; the logarithm of their price."""
+    folder = unpacked("houses_multimodal_112px", root) / "Houses Dataset"
+    rows = []
+    for i, line in enumerate((folder / "HousesInfo.txt").read_text().split("\n"), 1):
+        if line.split():
+            *numbers, price = line.split()
+            known = dict(zip((*FIELDS, *HOUSES), (*numbers, *(f"{i}_{room}.jpg" for room in HOUSES))))
+            rows.append((*(known[name] for name in fields), round(float(np.log(float(price))), 5)))
+    name = "all" if len(fields) > 4 else fields[0]
+    path = table(folder / f"houses_{name}.csv", (*fields, "log_price"), rows)
+    return Task(path, "predict log_price, r2", 120, target="log_price")
+
+
+def photographs(root: Path, seed: int) -> Task:
+    """The photographs alone."""
+    return houses(root, seed, HOUSES)
+
+
+def numbers(root: Path, seed: int) -> Task:
+    """The numbers alone."""
+    return houses(root, seed, FIELDS)
+
+
+# What is compared on each task.
+TASKS: dict[str, tuple[Callable[[Path, int], Task], tuple[str, ...]]] = {
+    "SST-2": (sst2, (EVERYTHING, SCRATCH, BASELINE)),
+    "SMS spam": (sms, (EVERYTHING, BASELINE)),
+    "tweeteval irony, 1,000 rows": (irony, (EVERYTHING, "minilm-l6-linear", BASELINE)),
+    "CIFAR-10, 5,000 pictures": (cifar10, (EVERYTHING, SCRATCH)),
+    "spoken digits": (fsdd, (EVERYTHING,)),
+    "spoken digits of a new speaker": (speakers, (EVERYTHING,)),
+    "Houses": (houses, (EVERYTHING,)),
+    "Houses, photographs alone": (photographs, (EVERYTHING,)),
+    "Houses, numbers alone": (numbers, (EVERYTHING,)),
+}
+WAYS = {
+    "all": EVERYTHING,
+    "frozen": "minilm-l6-linear,minilm-l6-kernel,efficientnet-lite0-linear,efficientnet-lite0-kernel",
+    "tuned": "minilm-l6-tuned,efficientnet-lite0-tuned",
+    "from scratch": SCRATCH,
+}
+
+
+def main() -> None:
+    """Measure what is not there yet, then show."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--table", action="store_true")
+    arguments.add_argument("--curve", action="store_true")
+    arguments.add_argument("--only", default="", help="tasks whose name begins so")
+    arguments.add_argument("--seeds", default=",".join(map(str, SEEDS)))
+    given = arguments.parse_args()
+    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    done = {(line["task"], line["arm"], line["seed"]) for line in lines}
+    seeds = [int(s) for s in given.seeds.split(",")]
+    wanted = [
+        w for w in (curve(seeds) if given.curve else tasks(seeds)) if w[:3] not in done and w[0].startswith(given.only)
+    ]
+    if not given.table:
+        with tempfile.TemporaryDirectory() as root:
+            for name, arm, seed, make in wanted:
+                line = {
+                    "task": name,
+                    "arm": arm,
+                    "seed": seed,
+                    **measure(make(Path(root), seed), arm, seed, Path(root)),
+                }
+                print(line, flush=True)
+                lines.append(line)
+                with RESULTS.open("a") as out:
+                    out.write(json.dumps(line) + "\n")
+    text = report(lines)
+    (HERE / "transfer.md").write_text(text)
+    print(text)
+
+
+def tasks(seeds: list[int]) -> Iterator[tuple[str, str, int, Callable[[Path, int], Task]]]:
+    """Seed after seed."""
+    for seed in seeds:
+        for name, (make, arms) in TASKS.items():
+            for arm in arms:
+                yield name, arm, seed, make
+
+
+def curve(seeds: list[int]) -> Iterator[tuple[str, str, int, Callable[[Path, int], Task]]]:
+    """Each way of transfer over the number of rows."""
+    for seed in seeds:
+        for name, make in (("SST-2", sst2), ("CIFAR-10", cifar10)):
+            for rows in CURVE:
+                for way in WAYS:
+                    yield (
+                        f"{name} rows {rows}",
+                        way,
+                        seed,
+                        lambda root, seed, make=make, rows=rows: make(root, seed, rows),
+                    )
+
+
+def measure(task: Task, arm: str, seed: int, root: Path) -> dict[str, Any]:
+    """One run as a user types it, or the baseline."""
+    arm = WAYS.get(arm, arm)
+    if arm == BASELINE:
+        return baseline(task, seed)
+    out, home = root / f"run-{time.monotonic_ns()}", root / f"home-{time.monotonic_ns()}"
+    command = [sys.executable, "-m", "metalearner", "run", str(task.train), task.sentence, "--budget", f"{task.seconds}s",
+               "--test", task.test, "--seed", str(seed), "--out", str(out), "--json"]  # fmt: skip
+    command += ["--target", task.target] if task.target else []
+    if arm != EVERYTHING:
+        command += ["--families", ",".join(without()) if arm == SCRATCH else arm]
+    began = time.monotonic()
+    environment = os.environ | {"METALEARNER_HOME": str(home)}
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if found.returncode:
+        raise SystemExit(f"{arm} on {task.train}: {found.stderr[-2000:]}")
+    told = json.loads(found.stdout)
+    score = told["score"]
+    best = told["leaderboard"][0]
+    return {"metric": score["metric"], "value": score["value"], "low": score["low"], "high": score["high"], "budget": task.seconds,
+            "seconds": round(time.monotonic() - began, 1), "best": best.get("family", ""), "tried": len(told["leaderboard"])}  # fmt: skip
+
+
+def without() -> list[str]:
+    """All families but those of level 2, and what search composes."""
+    from metalearner import plugins
+
+    return [name for name, family in plugins.load().families.items() if family.level != 2] + ["invented"]
+
+
+def baseline(task: Task, seed: int) -> dict[str, Any]:
+    """What a text book does: words and pairs of words, TF-IDF, logistic regression at its defaults."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import accuracy_score
+    from sklearn.model_selection import train_test_split
+
+    def read(file: Path) -> list[tuple[str, str]]:
+        with file.open(newline="") as opened:
+            return [(row["text"], row["label"]) for row in csv.DictReader(opened)]
+
+    began, learnt = time.monotonic(), read(task.train)
+    if task.test == "auto":
+        learnt, asked = train_test_split(
+            learnt, test_size=0.2, random_state=seed, stratify=[label for _, label in learnt]
+        )
+    else:
+        asked = read(Path(task.test))
+    counted = TfidfVectorizer(ngram_range=(1, 2))
+    model = LogisticRegression(max_iter=1000).fit(counted.fit_transform([t for t, _ in learnt]), [y for _, y in learnt])
+    said = model.predict(counted.transform([t for t, _ in asked]))
+    value = accuracy_score([y for _, y in asked], said)
+    return {
+        "metric": "accuracy",
+        "value": float(value),
+        "seconds": round(time.monotonic() - began, 1),
+        "best": "linear",
+    }
+
+
+def report(lines: list[dict[str, Any]]) -> str:
+    """Means over seeds, with what they lie between."""
+    text = (
+        f"# Transfer\n\nMade by `{COMMAND}`: two cores, sealed tests, means over seeds and what they lie between.\n\n"
+    )
+    text += "| task | by | seeds | score | seconds | best family |\n|---|---|---|---|---|---|\n"
+    for name, (_, arms) in TASKS.items():
+        for arm in arms:
+            text += _row(name, arm, [line for line in lines if (line["task"], line["arm"]) == (name, arm)])
+    rows = [line for line in lines if " rows " in line["task"]]
+    if rows:
+        text += "\n## Over the number of rows\n\n" + "| | " + " | ".join(f"{n:,} rows" for n in CURVE) + " |\n"
+        text += "|---|" + "---|" * len(CURVE) + "\n"
+        for name in ("SST-2", "CIFAR-10"):
+            for way in WAYS:
+                cells = []
+                for n in CURVE:
+                    own = [line["value"] for line in rows if line["task"] == f"{name} rows {n}" and line["arm"] == way]
+                    cells.append(f"{np.mean(own):.3f} ({len(own)})" if own else "")
+                text += f"| {name}, {way} | " + " | ".join(cells) + " |\n"
+        text += (
+            "\nIn brackets the number of seeds. Budgets: "
+            + ", ".join(f"{s} s for {n:,} rows" for n, s in CURVE.items())
+            + ".\n"
+        )
+    return text
+
+
+def _row(name: str, arm: str, own: list[dict[str, Any]]) -> str:
+    if not own:
+        return ""
+    values = [line["value"] for line in own]
+    score = f"{own[0]['metric']} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+    best = ", ".join(sorted({line["best"] for line in own}))
+    return f"| {name} | {arm} | {len(own)} | {score} | {max(line['seconds'] for line in own):.0f} | {best} |\n"
+
+
+if __name__ == "__main__":
+    main()
