@@ -184,6 +184,60 @@ def rooms(name: str, out: Path, size: str = "32") -> None:
     np.savez_compressed(out / "images.npz", images=np.stack(images), labels=np.array(labels))
 
 
+def texts(name: str, out: Path, train: str = "", rows: str = "3000", text_first: str = "yes") -> None:
+    """ "texts:sst2_tsv.zip?train=train.tsv": lines of a text and its class with a tab between, as CSV.
+
+    At most so many rows, drawn by chance; `text_first=no` where the class comes first.
+    """
+    import pandas as pd
+
+    with zipfile.ZipFile(shared(name)) as archive:
+        lines = archive.read(train).decode("utf-8").splitlines()
+    pairs = [line.split("\t")[:2] for line in lines if "\t" in line]
+    found = pd.DataFrame(pairs if text_first == "yes" else [pair[::-1] for pair in pairs], columns=["text", "label"])
+    _some(found, int(rows)).to_csv(out / "texts.csv", index=False)
+
+
+def tweets(name: str, out: Path, rows: str = "3000") -> None:
+    """ "tweets:irony": one task of tweeteval, its classes by their names."""
+    import pandas as pd
+
+    with zipfile.ZipFile(shared("tweeteval_small.zip")) as archive:
+
+        def lines(file: str) -> list[str]:
+            return archive.read(f"datasets/{name}/{file}").decode("utf-8").rstrip("\n").split("\n")
+
+        names = dict(line.split("\t") for line in lines("mapping.txt"))
+        labels = [names[code] for code in lines("train_labels.txt")]
+        found = pd.DataFrame({"text": lines("train_text.txt"), "label": labels})
+    _some(found, int(rows)).to_csv(out / "tweets.csv", index=False)
+
+
+def houses(name: str, out: Path, rows: str = "535") -> None:
+    """ "houses:houses_multimodal_112px.zip": four photographs and four numbers of each house, and the logarithm of its price."""
+    import pandas as pd
+
+    places = ("bedroom", "bathroom", "kitchen", "frontal")
+    (out / "photographs").mkdir()
+    with zipfile.ZipFile(shared(name)) as archive:
+        files = {Path(entry).name: entry for entry in archive.namelist()}
+        about = archive.read(files["HousesInfo.txt"]).decode().split("\n")
+        found = []
+        for i, line in enumerate((line for line in about if line.split()), 1):
+            bedrooms, bathrooms, area, zipcode, price = line.split()
+            photographs = {place: f"photographs/{i}_{place}.jpg" for place in places}
+            for file in photographs.values():
+                (out / file).write_bytes(archive.read(files[Path(file).name]))
+            found.append({**photographs, "bedrooms": bedrooms, "bathrooms": bathrooms, "area": area, "zipcode": zipcode,
+                          "log_price": round(float(np.log(float(price))), 5)})  # fmt: skip
+    _some(pd.DataFrame(found), int(rows)).to_csv(out / "houses.csv", index=False)
+
+
+def _some(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """At most so many rows, drawn by chance."""
+    return frame.sample(rows, random_state=0) if len(frame) > rows else frame
+
+
 def _series(numbers: pd.DataFrame, labels: pd.Series, steps: int, file: Path) -> None:
     """Columns (n, steps * channels) as an NPZ of series (n, steps, channels); number labels stay numbers."""
     x = numbers.to_numpy(np.float32).reshape(len(numbers), steps, -1)
@@ -229,4 +283,7 @@ FETCHERS: dict[str, Callable[..., None]] = {
     "cells": cells,
     "rooms": rooms,
     "membranes": membranes,
+    "texts": texts,
+    "tweets": tweets,
+    "houses": houses,
 }

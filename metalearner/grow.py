@@ -39,6 +39,8 @@ BY_CHANCE, UNNAMED, ROUND = 1, 3, 4
 # axes do more with each number, and more often.
 LEAST, EACH = 2.0, 3e-6
 LEAST_ORDERED, EACH_ORDERED, MOST = 5.0, 6e-6, 20.0
+# Where a pretrained model may read the rows, so many more for each of them: it reads them once, and is tuned on them.
+EACH_READ, MOST_READ = 0.02, 60.0
 ORDERED = ("time", "space", "tokens")
 SEED, SECOND = 0, 1
 # Seconds for a first fit that pays for imports, and the number of the first of them, far from any that counts.
@@ -323,8 +325,10 @@ def seconds(setting: Setting) -> float:
     """What a trial may take on these data."""
     ordered = any(kind in ORDERED for view in setting.views.values() for kind in view.kinds)
     least, each = (LEAST_ORDERED, EACH_ORDERED) if ordered else (LEAST, EACH)
-    numbers = sum(int(np.prod(v.shape)) + len(v.cardinalities) for v in setting.views.values())
-    return min(MOST, least + each * numbers * sum(len(train) for train, _ in setting.dataset.folds))
+    views, fits = setting.views.values(), setting.dataset.folds
+    numbers = sum(int(np.prod(v.shape)) + len(v.cardinalities) for v in views)
+    read = sum(bool(v.raw) for v in views) * setting.dataset.rows
+    return min(MOST, least + each * numbers * sum(len(train) for train, _ in fits)) + min(MOST_READ, EACH_READ * read)
 
 
 def cold(setting: Setting, families: Mapping[str, Family], seed: int = SEED) -> Scope:

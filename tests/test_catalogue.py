@@ -36,7 +36,9 @@ def plant(root, text, name="planted"):
 def test_there_are_enough_real_data_sets_of_three_modalities():
     real = [c for c in CARDS.values() if not c.synthetic]
     assert len({c.group for c in real}) >= 28
-    count = {m: len({c.group for c in real if c.modality == m}) for m in ("tabular", "signal", "image")}
+    count = {
+        m: len({c.group for c in real if c.modality == m}) for m in ("tabular", "signal", "image", "text", "multimodal")
+    }
     assert count["tabular"] >= 16
     assert count["signal"] >= 8
     assert count["image"] >= 5
@@ -44,7 +46,7 @@ def test_there_are_enough_real_data_sets_of_three_modalities():
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=list(CARDS))
 def test_a_card_says_what_is_needed(card):
-    assert card.modality in ("tabular", "signal", "image")
+    assert card.modality in ("tabular", "signal", "image", "text", "multimodal")
     assert card.group
     assert card.licence
     assert card.source

@@ -1,4 +1,4 @@
-"""Texts: tables with a column of them, folders of class folders; n-grams as a learner of its own."""
+"""Texts: tables with a column of them, folders of class folders; n-grams and networks over words as learners."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ def register_transforms() -> list[Transform]:
 
 @hookimpl
 def register_productions() -> list[Production]:
-    """The root of the learner of n-grams."""
+    """The roots of both learners, and the tokeniser of words."""
     from .ngrams import NGrams
+    from .symbols import Symbols, TextNet
 
-    return [NGrams()]
+    return [NGrams(), TextNet(), Symbols()]
 
 
 @hookimpl
 def register_learners() -> list[Learner]:
-    """A linear model of n-grams."""
+    """A linear model of n-grams, and networks over words."""
     from .ngrams import NGramLearner
+    from .symbols import TextNetLearner
 
-    return [NGramLearner()]
+    return [NGramLearner(), TextNetLearner()]
 
 
 @hookimpl
 def register_families() -> list[Family]:
-    """n-grams with their presets."""
+    """n-grams and networks over words with their presets."""
     from .ngrams import FAMILY
+    from .symbols import FAMILIES
 
-    return [FAMILY]
+    return [FAMILY, *FAMILIES]
