@@ -1,4 +1,4 @@
-"""Sets of WAV recordings: class folders, flat files that begin with their label, or a table of paths."""
+"""Sets of WAV and FLAC recordings: class folders, flat files that begin with their label, or a table of paths."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def listing(path: Path, path_column: str = "", label_column: str = "") -> Listin
     """The recordings of a folder, a table or a single file; None when it holds none."""
     if path.is_dir():
         return _folder(path)
-    if path.suffix.lower() == ".wav":
+    if path.suffix.lower() in wave.SUFFIXES:
         return Listing(path.name, (path,), (path.name,), None, why="a single recording has none")
     return _table(path, path_column, label_column)
 
@@ -86,7 +86,7 @@ def _folder(path: Path) -> Listing | None:
 
 def _wavs(folder: Path, deep: bool) -> list[Path]:
     found = folder.rglob("*") if deep else folder.iterdir()
-    wavs = [p for p in found if p.suffix.lower() == ".wav" and not p.name.startswith(".")]
+    wavs = [p for p in found if p.suffix.lower() in wave.SUFFIXES and not p.name.startswith(".")]
     return sorted(wavs, key=lambda p: p.relative_to(folder).as_posix())
 
 
@@ -134,7 +134,7 @@ def _named(path: Path, table: Table) -> str:
     """The column whose first cells name recordings that are there; "" when there is none."""
     for name, cells in next(iter(table.read(table.names)), {}).items():
         first = [str(cell) for cell in cells[:LOOKED_AT]]
-        good = [c for c in first if c.lower().endswith(".wav") and (path.parent / c).is_file()]
+        good = [c for c in first if c.lower().endswith(wave.SUFFIXES) and (path.parent / c).is_file()]
         if first and len(good) >= NAMES_RECORDINGS * len(first):
             return name
     return ""

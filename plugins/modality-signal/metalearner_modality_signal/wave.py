@@ -1,4 +1,4 @@
-"""RIFF WAVE recordings: PCM of 8, 16, 24 and 32 bits and floats of 32 and 64, to one channel.
+"""RIFF WAVE recordings: PCM of 8, 16, 24 and 32 bits and floats of 32 and 64, to one channel. FLAC by `flac`.
 
 The standard library's `wave` reads neither floats nor the extensible header, so the chunks are read here.
 """
@@ -12,6 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from . import flac
+
+SUFFIXES = (".wav", ".flac")
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 FASTEST = 1_000_000  # Hz; a header that says more is damaged
 
@@ -30,6 +33,7 @@ class Header:
     floating: bool
     offset: int  # of the first sample, in bytes
     frames: int
+    packed: bool = False  # FLAC: there are no plain samples
 
 
 def header(file: BinaryIO) -> Header:
@@ -37,6 +41,8 @@ def header(file: BinaryIO) -> Header:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     start = file.read(12)
+    if start[:4] == flac.MAGIC:
+        return _packed(file)
     if len(start) < 12 or start[:4] != b"RIFF" or start[8:] != b"WAVE":
         raise Unreadable("empty file" if not start else "not a RIFF WAVE file")
     layout: tuple[int, int, int, int] | None = None
@@ -57,6 +63,16 @@ def header(file: BinaryIO) -> Header:
     raise Unreadable("no samples" if layout else "no format chunk")
 
 
+def _packed(file: BinaryIO) -> Header:
+    try:
+        rate, channels, frames = flac.about(file)
+    except ValueError as problem:
+        raise Unreadable(str(problem)) from None
+    if not frames or not channels or not 0 < rate <= FASTEST:
+        raise Unreadable(f"{frames} frames of {channels} channels at {rate} Hz")
+    return Header(rate, channels, 0, True, 0, frames, packed=True)
+
+
 def _format(chunk: bytes) -> tuple[int, int, int, int]:
     """(PCM or FLOAT, channels, rate, bits) of a format chunk."""
     if len(chunk) < 16:
@@ -74,6 +90,8 @@ def _format(chunk: bytes) -> tuple[int, int, int, int]:
 def samples(file: BinaryIO, head: Header, limit: int | None = None) -> np.ndarray:
     """The first `limit` samples, mean of the channels, float32 (frames,) in -1..1."""
     frames = head.frames if limit is None else min(head.frames, limit)
+    if head.packed:
+        return flac.samples(file, frames)
     file.seek(head.offset)
     raw = file.read(frames * head.channels * head.bits // 8)
     if head.floating:

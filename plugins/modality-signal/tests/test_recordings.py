@@ -237,3 +237,25 @@ def test_recordings_without_labels(tmp_path, names, message):
 def test_a_single_recording_is_no_data_set(tmp_path):
     with pytest.raises(DataError, match="a single recording has none"):
         SIGNAL.sniff(write(tmp_path / "a.wav", tone(500, 0.1)))
+
+
+def test_flac_is_read_as_the_same_samples_as_wav(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    stereo = np.stack([tone(440, 0.5), tone(220, 0.5)], axis=1)
+    for label, other in (("low", 1.0), ("high", 0.3)):
+        for form in ("wav", "flac"):
+            folder = tmp_path / form / label
+            folder.mkdir(parents=True)
+            for i in range(3):
+                soundfile.write(folder / f"{i}.{form}", stereo * other, 8000 + 3000 * (i == 2), subtype="PCM_16")
+    schemas = [SIGNAL.sniff(tmp_path / form) for form in ("wav", "flac")]
+    read = [Fields.concat(list(SIGNAL.decode(tmp_path / form, s))) for form, s in zip(("wav", "flac"), schemas)]
+    assert schemas[0].options == schemas[1].options and schemas[1].rows == 6
+    for a, b in zip(read[0]["signal"], read[1]["signal"]):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_flac_file_that_is_broken_says_so(tmp_path):
+    (tmp_path / "a.flac").write_bytes(b"fLaC" + b"\0" * 40)
+    with (tmp_path / "a.flac").open("rb") as file, pytest.raises(wave.Unreadable, match="FLAC"):
+        wave.header(file)

@@ -21,7 +21,7 @@ from .columns import LEFT_OUT, Tally, target_hint, used
 from .dates import days
 
 # A table in which a column names such files is theirs who read these.
-PICTURES_AND_SOUNDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".wav")
+PICTURES_AND_SOUNDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".wav", ".flac")
 LOOKED_AT, NAMES_FILES = 50, 0.95
 
 
