@@ -247,7 +247,8 @@ def test_flac_is_read_as_the_same_samples_as_wav(tmp_path):
             folder = tmp_path / form / label
             folder.mkdir(parents=True)
             for i in range(3):
-                soundfile.write(folder / f"{i}.{form}", stereo * other, 8000 + 3000 * (i == 2), subtype="PCM_16")
+                whole = np.round(stereo * other * 32000).astype(np.int16)
+                soundfile.write(folder / f"{i}.{form}", whole, 8000 + 3000 * (i == 2), subtype="PCM_16")
     schemas = [SIGNAL.sniff(tmp_path / form) for form in ("wav", "flac")]
     read = [Fields.concat(list(SIGNAL.decode(tmp_path / form, s))) for form, s in zip(("wav", "flac"), schemas)]
     assert schemas[0].options == schemas[1].options and schemas[1].rows == 6
