@@ -13,6 +13,7 @@ from metalearner.arrays import Array, Fields, Ragged
 from metalearner.errors import DataError
 from metalearner.kinds import Modality, Source
 from metalearner.records import Axis, Column, Schema, View
+from metalearner.tables import is_frame
 
 from . import npz, recordings, rows, ts
 from .features import features
@@ -36,6 +37,9 @@ class SignalModality(Modality):
                 return None
             return _schema(rows.read(source, "label"), "rows", "rows")
         path = _path(source)
+        if is_frame(source):
+            named = recordings.listing(source)
+            return None if named is None else _schema_of_recordings(named, "DataFrame")
         if path is None or not path.exists():
             return None
         if series := _series(path):
@@ -44,7 +48,7 @@ class SignalModality(Modality):
         if path.suffix.lower() == ".npz":
             return _schema(npz.read(path), str(path), "npz", npz.parts(path)) if npz.claims(path) else None
         found = recordings.listing(path)
-        return None if found is None else _schema_of_recordings(found, path)
+        return None if found is None else _schema_of_recordings(found, str(path))
 
     def decode(self, source: Source, schema: Schema) -> Iterator[Fields]:
         """Chunks of float32 signals, Ragged where lengths differ, and labels as str or float64."""
@@ -97,6 +101,9 @@ def _read(source: Source, options: Mapping[str, Any], label: str, signals: bool)
         yield rows.read(source, label, options)
         return
     path = _path(source)
+    if path is None and is_frame(source):
+        yield from _recordings(source, "The DataFrame", options, label, signals)
+        return
     if path is None or not path.exists():
         raise DataError(
             f"There is no signal source '{source}'.", "A path or a list of JSON rows is expected.", "Check the path."
@@ -106,15 +113,19 @@ def _read(source: Source, options: Mapping[str, Any], label: str, signals: bool)
     elif path.suffix.lower() == ".npz":
         yield npz.read(path)
     else:
-        columns = {
-            "path_column": options.get("path_column", ""),
-            "label_column": label if "path_column" in options else "",
-        }
-        found = recordings.listing(path, **columns)
-        if found is None or "rate" not in options:
-            raise DataError(f"'{path.name}' holds no signals of the kind the schema names.", *_FORMS)
-        # a row left out of a set with labels is one fewer to learn from; of rows to predict each needs an answer
-        yield from recordings.read(found, options, skipping=bool(label) and signals)
+        yield from _recordings(path, f"'{path.name}'", options, label, signals)
+
+
+def _recordings(source: Any, called: str, options: Mapping[str, Any], label: str, signals: bool) -> Iterator[Samples]:
+    columns = {
+        "path_column": options.get("path_column", ""),
+        "label_column": label if "path_column" in options else "",
+    }
+    found = recordings.listing(source, **columns)
+    if found is None or "rate" not in options:
+        raise DataError(f"{called} holds no signals of the kind the schema names.", *_FORMS)
+    # a row left out of a set with labels is one fewer to learn from; of rows to predict each needs an answer
+    yield from recordings.read(found, options, skipping=bool(label) and signals)
 
 
 _FORMS = (
@@ -143,14 +154,14 @@ def _schema(samples: Samples, source: str, form: str, about: Mapping[str, Any] |
     return Schema("signal", source, len(samples.signal), (signal, label), options, "label")
 
 
-def _schema_of_recordings(found: recordings.Listing, path: Path) -> Schema:
+def _schema_of_recordings(found: recordings.Listing, source: str) -> Schema:
     if found.labels is None:
         raise DataError(
-            f"The {len(found.files)} recordings in {path.name} have no labels: {found.why}.", *_LABELS["wav"]
+            f"The {len(found.files)} recordings in {_name(source)} have no labels: {found.why}.", *_LABELS["wav"]
         )
     readable, options, note = recordings.measure(found)
     columns = (Column("signal", "array", note=note), column(found.label_name, found.labels[readable], found.label_kind))
-    return Schema("signal", str(path), len(readable), columns, {"form": "wav"} | options, found.label_name)
+    return Schema("signal", source, len(readable), columns, {"form": "wav"} | options, found.label_name)
 
 
 def _name(source: str) -> str:

@@ -42,8 +42,10 @@ class Listing:
     why: str = ""  # why there are no labels
 
 
-def listing(path: Path, path_column: str = "", label_column: str = "") -> Listing | None:
-    """The recordings of a folder, a table or a single file; None when it holds none."""
+def listing(path: Any, path_column: str = "", label_column: str = "") -> Listing | None:
+    """The recordings of a folder, a table, a DataFrame or a single file; None when it holds none."""
+    if not isinstance(path, Path):
+        return _table(path, path_column, label_column)
     if path.is_dir():
         return _folder(path)
     if path.suffix.lower() in wave.SUFFIXES:
@@ -94,11 +96,12 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
 
 
-def _table(path: Path, path_column: str, label_column: str) -> Listing | None:
+def _table(source: Any, path_column: str, label_column: str) -> Listing | None:
     """A table with a column of paths to recordings, relative to where it lies; one that is broken is left to others."""
+    base = source.parent if isinstance(source, Path) else Path()
     try:
-        table = open_table(path)
-        column = path_column or (_named(path, table) if table else "")
+        table = open_table(source)
+        column = path_column or (_named(base, table) if table else "")
         parts = list(table.read(table.names)) if table and column else []
     except DataError:
         if path_column:
@@ -109,7 +112,7 @@ def _table(path: Path, path_column: str, label_column: str) -> Listing | None:
     columns = {name: [word(cell) for part in parts for cell in part[name]] for name in table.names}
     if column not in columns:
         raise DataError(
-            f"{path.name} has no column '{column}'.",
+            f"{table.source} has no column '{column}'.",
             f"It has {', '.join(columns)}.",
             "It holds the paths to recordings.",
         )
@@ -125,16 +128,16 @@ def _table(path: Path, path_column: str, label_column: str) -> Listing | None:
         else "no column beside the paths"
     )
     texts = tuple(columns[column])
-    files = tuple(path.parent / t for t in texts)
+    files = tuple(base / t for t in texts)
     kind = "category" if labels is None else kind_of_texts(labels.tolist())
-    return Listing(path.name, files, texts, labels, label or "label", kind, {"path_column": column}, why)
+    return Listing(table.source, files, texts, labels, label or "label", kind, {"path_column": column}, why)
 
 
-def _named(path: Path, table: Table) -> str:
+def _named(base: Path, table: Table) -> str:
     """The column whose first cells name recordings that are there; "" when there is none."""
     for name, cells in next(iter(table.read(table.names)), {}).items():
         first = [str(cell) for cell in cells[:LOOKED_AT]]
-        good = [c for c in first if c.lower().endswith(wave.SUFFIXES) and (path.parent / c).is_file()]
+        good = [c for c in first if c.lower().endswith(wave.SUFFIXES) and (base / c).is_file()]
         if first and len(good) >= NAMES_RECORDINGS * len(first):
             return name
     return ""
