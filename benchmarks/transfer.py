@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/transfer.py            # about 70 minutes on two cores; it may be cut off and started again
     .venv/bin/python benchmarks/transfer.py --curve    # frozen, tuned and from scratch over the number of rows; about as long
+    .venv/bin/python benchmarks/transfer.py --again    # the first transferred model of a second run on the same rows; minutes
     .venv/bin/python benchmarks/transfer.py --table    # print what there is
 
 Data are read from ../shared/data and unpacked into a folder that is gone afterwards. Every run has a home of its own, so that nothing is
@@ -184,6 +185,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--table", action="store_true")
     arguments.add_argument("--curve", action="store_true")
+    arguments.add_argument("--again", action="store_true")
     arguments.add_argument("--only", default="", help="tasks whose name begins so")
     arguments.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     given = arguments.parse_args()
@@ -193,7 +195,7 @@ def main() -> None:
     wanted = [
         w for w in (curve(seeds) if given.curve else tasks(seeds)) if w[:3] not in done and w[0].startswith(given.only)
     ]
-    if not given.table:
+    if not (given.table or given.again):
         with tempfile.TemporaryDirectory() as root:
             for name, arm, seed, make in wanted:
                 line = {
@@ -206,6 +208,12 @@ def main() -> None:
                 lines.append(line)
                 with RESULTS.open("a") as out:
                     out.write(json.dumps(line) + "\n")
+    if given.again:
+        with tempfile.TemporaryDirectory() as root:
+            found = again(Path(root))
+            lines += found
+            with RESULTS.open("a") as out:
+                out.writelines(json.dumps(line) + "\n" for line in found)
     text = report(lines)
     (HERE / "transfer.md").write_text(text)
     print(text)
@@ -254,6 +262,24 @@ def measure(task: Task, arm: str, seed: int, root: Path) -> dict[str, Any]:
     best = told["leaderboard"][0]
     return {"metric": score["metric"], "value": score["value"], "low": score["low"], "high": score["high"], "budget": task.seconds,
             "seconds": round(time.monotonic() - began, 1), "best": best.get("family", ""), "tried": len(told["leaderboard"])}  # fmt: skip
+
+
+def again(root: Path) -> list[dict[str, Any]]:
+    """Seconds of the first transferred model, of two runs after each other that share a home; the second forgets records."""
+    lines = []
+    for name, make, family in (("SST-2", sst2, "minilm-l6-linear"), ("CIFAR-10", cifar10, "efficientnet-lite0-linear")):
+        task = make(root, 0)
+        for turn in ("first", "second"):
+            out = root / f"{name}-{turn}"
+            command = [sys.executable, "-m", "metalearner", "run", str(task.train), task.sentence, "--budget", "1trials", "--cold",
+                       "--test", task.test, "--out", str(out), "--families", family, "--quiet"]  # fmt: skip
+            environment = os.environ | {"METALEARNER_HOME": str(root / f"home-{name}")}
+            subprocess.run(command, capture_output=True, check=True, env=environment)
+            trial = json.loads(next((out / "trials").glob("0*/trial.json")).read_text())
+            lines.append(
+                {"task": f"{name} again", "arm": turn, "seed": 0, "metric": "seconds", "value": trial["seconds"]}
+            )
+    return lines
 
 
 def without() -> list[str]:
@@ -318,6 +344,10 @@ def report(lines: list[dict[str, Any]]) -> str:
             + ", ".join(f"{s} s for {n:,} rows" for n, s in CURVE.items())
             + ".\n"
         )
+    for name in ("SST-2", "CIFAR-10"):
+        took = {line["arm"]: line["value"] for line in lines if line["task"] == f"{name} again"}
+        if took:
+            text += f"\n{name}: first transferred model {took['first']:.1f} s in a first run, {took['second']:.1f} s in a second.\n"
     return text
 
 

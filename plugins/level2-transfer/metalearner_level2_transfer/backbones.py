@@ -130,7 +130,7 @@ class EfficientNetLite(Backbone):
 
         net = EfficientNet.from_name(self.name)
         net.load_state_dict(torch.load(str(self._file), map_location="cpu", weights_only=True))
-        return Convolutional(net)
+        return Convolutional(net.to(memory_format=torch.channels_last))  # half the time of the other order on a CPU
 
     @cached_property
     def _file(self) -> Path | None:

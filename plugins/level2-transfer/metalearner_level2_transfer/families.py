@@ -9,21 +9,28 @@ from typing import Any
 from metalearner.kinds import Backbone, Family
 from metalearner.records import Config, View
 
-# The heads, each a family of its own: what it is called, in words, and its presets with the root's numbers.
-Head = tuple[str, str, tuple[tuple[dict[str, Any], Config], ...]]
+# The heads, each a family of its own: what it is called, in words, and its presets: the root's numbers, the backbones', the learner.
+Preset = tuple[dict[str, Any], dict[str, Any], Config]
+Head = tuple[str, str, tuple[Preset, ...]]
 HEADS: tuple[Head, ...] = (
     (
         "linear",
         "a linear model",
         (
-            ({}, Config("linear", {"penalty": 0.3})),
-            ({}, Config("linear", {"penalty": 1.0})),
-            ({"beside": True}, Config("linear", {"penalty": 0.3})),
+            ({}, {}, Config("linear", {"penalty": 0.3})),
+            ({}, {}, Config("linear", {"penalty": 1.0})),
+            ({"beside": True}, {}, Config("linear", {"penalty": 0.3})),
         ),
     ),
-    ("kernel", "kernel ridge", (({}, Config("kernel-ridge")), ({}, Config("kernel-ridge", {"length": 0.8})))),
-    ("neighbours", "nearest neighbours", (({}, Config("neighbours")),)),
+    (
+        "kernel",
+        "kernel ridge",
+        (({}, {}, Config("kernel-ridge")), ({}, {}, Config("kernel-ridge", {"length": 0.8}))),
+    ),
+    ("neighbours", "nearest neighbours", (({}, {}, Config("neighbours")),)),
 )
+# For a backbone that may look at its rows more closely: the second preset of a head does, and nothing goes along.
+CLOSER = {"pixels": {"size": 224}}
 # Further sizes of a network that is there already come with the first head alone.
 FURTHER = ("efficientnet-lite1", "efficientnet-lite2")
 
@@ -40,15 +47,17 @@ def families(backbones: Sequence[Backbone]) -> list[Family]:
     return found
 
 
-def _frozen(
-    backbones: Sequence[Backbone], name: str, words: str, presets: tuple[tuple[dict[str, Any], Config], ...]
-) -> Family:
+def _frozen(backbones: Sequence[Backbone], name: str, words: str, presets: tuple[Preset, ...]) -> Family:
+    closer = CLOSER.get(backbones[0].raw, {}) if len(backbones) == 1 else {}
+    fits = closer and all(backbones[0].space().get(k) and backbones[0].space()[k].holds(v) for k, v in closer.items())
+    if fits:
+        presets = (presets[0], *((root, closer, head) for root, _, head in presets[:1]), *presets[1:2])
     return Family(
         name=f"{'+'.join(b.name for b in backbones)}-{name}",
         summary=f"Features of {' and '.join(b.summary or b.name for b in backbones)} with {words} on them",
         presets=tuple(
-            Config("frozen", numbers, {"backbone": tuple(Config(b.name) for b in backbones), "learner": (head,)})
-            for numbers, head in presets
+            Config("frozen", root, {"backbone": tuple(Config(b.name, own) for b in backbones), "learner": (head,)})
+            for root, own, head in presets
         ),
         accepts=_reads(*backbones),
         level=2,
