@@ -1,6 +1,6 @@
 """Level 2 for real: texts, pictures, recordings and several kinds of data at once, beside what goes without transfer.
 
-    .venv/bin/python benchmarks/transfer.py            # about 70 minutes on two cores; it may be cut off and started again
+    .venv/bin/python benchmarks/transfer.py            # three hours on two cores; it may be cut off and started again
     .venv/bin/python benchmarks/transfer.py --curve    # frozen, tuned and from scratch over the number of rows; about as long
     .venv/bin/python benchmarks/transfer.py --again    # the first transferred model of a second run on the same rows; minutes
     .venv/bin/python benchmarks/transfer.py --table    # print what there is
@@ -105,7 +105,7 @@ def irony(root: Path, seed: int) -> Task:
     lines = pairs("train")
     drawn = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))[:1000]]
     test = table(root / "irony_test.csv", ("text", "label"), pairs("test"))
-    return Task(table(root / f"irony_{seed}.csv", ("text", "label"), drawn), "predict label, accuracy", 120, str(test))
+    return Task(table(root / f"irony_{seed}.csv", ("text", "label"), drawn), "predict label, accuracy", 300, str(test))
 
 
 def cifar10(root: Path, seed: int, rows: int | None = None) -> Task:
@@ -116,7 +116,7 @@ def cifar10(root: Path, seed: int, rows: int | None = None) -> Task:
     train, test = root / f"cifar_{rows}_{seed if rows else 0}.npz", root / "cifar_test.npz"
     np.savez(train, x=x[chosen], y=y[chosen])
     np.savez(test, x=xt, y=yt)
-    return Task(train, "what is in the picture?", CURVE.get(rows or 0, 120), str(test))
+    return Task(train, "what is in the picture?", CURVE.get(rows or 0, 600), str(test))
 
 
 def fsdd(root: Path, seed: int) -> Task:
@@ -187,6 +187,7 @@ def main() -> None:
     arguments.add_argument("--curve", action="store_true")
     arguments.add_argument("--again", action="store_true")
     arguments.add_argument("--only", default="", help="tasks whose name begins so")
+    arguments.add_argument("--arm", default="", help="this alone")
     arguments.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     given = arguments.parse_args()
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []

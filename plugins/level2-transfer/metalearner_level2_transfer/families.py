@@ -65,15 +65,25 @@ def _frozen(backbones: Sequence[Backbone], name: str, words: str, presets: tuple
     )
 
 
-def _tuned(backbone: Backbone) -> Family:
-    ways: list[tuple[dict[str, Any], dict[str, Any]]] = [
+# What is tuned first, by what a backbone reads: the root's numbers, and the recipe's.
+TUNED: Mapping[str, tuple[tuple[dict[str, Any], dict[str, Any]], ...]] = {
+    "text": (
         ({"share": 0.5, "decay": 1.0}, {"epochs": 2, "batch_size": 16}),
         ({"share": 0.5, "rate": 0.05}, {"epochs": 6}),
         ({"share": 1.0}, {"epochs": 2}),
         ({"share": 0.25}, {"epochs": 5}),
-    ]
-    if backbone.raw == "text":
-        ways.append(({"method": "lora", "share": 0.5, "rate": 1.0}, {"epochs": 4}))
+        ({"method": "lora", "share": 0.5, "rate": 1.0}, {"epochs": 4}),
+    ),
+    "pixels": (
+        ({"share": 0.5}, {"epochs": 4}),
+        ({"share": 0.25, "rate": 0.3}, {"epochs": 5}),
+        ({"share": 0.5, "rate": 0.3, "decay": 1.0}, {"epochs": 6, "label_smoothing": 0.1}),
+    ),
+}
+
+
+def _tuned(backbone: Backbone) -> Family:
+    ways = TUNED.get(backbone.raw, TUNED["text"][:1])
     presets = tuple(
         Config("fine-tune", way, {"backbone": (Config(backbone.name),), "recipe": (Config("brief", recipe),)})
         for way, recipe in ways

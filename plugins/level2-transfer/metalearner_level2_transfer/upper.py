@@ -38,23 +38,25 @@ class UpperLayers(Production):
         if self.way["method"] == "lora":
             _adapt(upper, list(upper.layers), int(self.way["rank"]))
         _pace(upper, list(upper.layers), float(self.way["rate"]), float(self.way["decay"]))
-        return Features(upper, self.backbone.width)
+        return Features(upper, self.backbone.width, self.backbone.raw)
 
 
 class Features(nn.Module):
-    """An encoder: (values, codes, mask) to features (B, width); in training with half as long numbers where that is faster."""
+    """An encoder: (values, codes, mask) to features (B, width); with numbers half as long where that is faster."""
 
     members = 1
     stackable = False
     trims = True
 
-    def __init__(self, upper: nn.Module, width: int) -> None:
+    def __init__(self, upper: nn.Module, width: int, raw: str) -> None:
         super().__init__()
         self.upper, self.width, self.half = upper, width, half_precision()
+        self.convolves = raw == "pixels"  # the way back through depthwise convolutions is slower in bfloat16
 
     def forward(self, values: torch.Tensor, codes: None, mask: torch.Tensor | None) -> torch.Tensor:
         """(B, width)."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half and values.dtype == torch.float32):
+        half = self.half and values.dtype == torch.float32 and not (self.convolves and self.training)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
             return self.upper(values, mask).float()
 
 
