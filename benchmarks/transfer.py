@@ -49,6 +49,7 @@ class Task:
     seconds: int
     test: str = "auto"
     target: str = ""
+    metric: str = ""
 
 
 def unpacked(name: str, root: Path) -> Path:
@@ -89,7 +90,7 @@ def sst2(root: Path, seed: int, rows: int | None = None) -> Task:
 def sms(root: Path, seed: int) -> Task:
     """SMS spam; a fifth sealed by the seed."""
     lines = [(text, label) for label, text in tabbed(unpacked("sms_spam", root) / "sms.tsv")]
-    return Task(table(root / "sms.csv", ("text", "label"), lines), "predict label, accuracy", 60)
+    return Task(table(root / "sms.csv", ("text", "label"), lines), "predict label", 60, metric="accuracy")
 
 
 def irony(root: Path, seed: int) -> Task:
@@ -105,7 +106,9 @@ def irony(root: Path, seed: int) -> Task:
     lines = pairs("train")
     drawn = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))[:1000]]
     test = table(root / "irony_test.csv", ("text", "label"), pairs("test"))
-    return Task(table(root / f"irony_{seed}.csv", ("text", "label"), drawn), "predict label, accuracy", 300, str(test))
+    return Task(
+        table(root / f"irony_{seed}.csv", ("text", "label"), drawn), "predict label", 300, str(test), metric="accuracy"
+    )
 
 
 def cifar10(root: Path, seed: int, rows: int | None = None) -> Task:
@@ -147,7 +150,7 @@ def houses(root: Path, seed: int, fields: tuple[str, ...] = (*HOUSES, *FIELDS)) 
             rows.append((*(known[name] for name in fields), round(float(np.log(float(price))), 5)))
     name = "all" if len(fields) > 4 else fields[0]
     path = table(folder / f"houses_{name}.csv", (*fields, "log_price"), rows)
-    return Task(path, "predict log_price, r2", 120, target="log_price")
+    return Task(path, "predict log_price", 120, target="log_price", metric="r2")
 
 
 def photographs(root: Path, seed: int) -> Task:
@@ -251,6 +254,7 @@ def measure(task: Task, arm: str, seed: int, root: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "metalearner", "run", str(task.train), task.sentence, "--budget", f"{task.seconds}s",
                "--test", task.test, "--seed", str(seed), "--out", str(out), "--json"]  # fmt: skip
     command += ["--target", task.target] if task.target else []
+    command += ["--metric", task.metric] if task.metric else []
     if arm != EVERYTHING:
         command += ["--families", ",".join(without()) if arm == SCRATCH else arm]
     began = time.monotonic()

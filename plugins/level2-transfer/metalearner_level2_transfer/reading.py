@@ -23,8 +23,8 @@ from .store import Store, folder_key, row_keys, tidy
 AT_ONCE, CHUNK = 32, 256
 # Bytes of inner states that a process keeps, and of one fit's at most: they are wider than features and stay in memory.
 KEPT, MOST = 1.5e9, 1.2e9
-# Rows that are remembered of those that somebody wanted predicted.
-MANY = 20_000
+# Rows that are remembered of those that somebody wanted predicted: features, and the wider states.
+MANY, MANY_STATES = 20_000, 4_000
 # Of the time there is, what reading may take: the rest belongs to the fit.
 SHARE = 0.8
 # Reading is begun though it will not be done in time, where a few tries will do: what was read stays known.
@@ -42,7 +42,7 @@ _states: OrderedDict[str, States] = OrderedDict()
 
 @dataclass
 class States:
-    """Inner states by row, float16, in memory alone."""
+    """Inner states by row, in memory alone."""
 
     saved: dict[bytes, np.ndarray] = field(default_factory=dict)
     passing: dict[bytes, np.ndarray] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Reader:
         What is not to be kept, rows that somebody wants predicted, stays out of files, and out of memory as soon as it is much.
         """
         known = self._known()
-        if len(known.passing) > MANY:
+        if len(known.passing) > (MANY_STATES if self.tuned else MANY):
             known.passing.clear()
         known.refresh()
         keys = self._keys(raw)
@@ -143,7 +143,7 @@ class Reader:
 
     @property
     def _ragged(self) -> bool:
-        return self.backbone.raw == "text"
+        return self.backbone.raw in ("text", "wave")
 
     def _known(self) -> Store | States:
         if not self.tuned:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from metalearner_level2_transfer.backbones import ImageEncoder, TextEncoder, known, present
+from metalearner_level2_transfer.backbones import AudioEncoder, ImageEncoder, TextEncoder, known, present
 from metalearner_level2_transfer.lists import longest_list
 
 from metalearner import backbones
 from metalearner.errors import PluginError
 
-KINDS = {"text": TextEncoder, "pixels": ImageEncoder}
+KINDS = {"text": TextEncoder, "pixels": ImageEncoder, "wave": AudioEncoder}
 SENTENCES = ("good film", "a very bad plot and awful music so poor", "")
 
 
@@ -20,6 +20,9 @@ def raw_rows(kind):
     """Three rows as a modality leaves them beside a view."""
     if kind == "text":
         return np.stack([np.frombuffer(t.encode().ljust(60, b"\0"), np.uint8) for t in SENTENCES])
+    if kind == "wave":
+        noise = np.random.default_rng(0).integers(1, 9000, (3, 4000)).astype(np.int16)
+        return noise * (np.arange(4000) < [[4000], [2500], [500]])
     return np.random.default_rng(0).integers(0, 255, (3, 12, 12, 3)).astype(np.uint8)
 
 
@@ -50,7 +53,9 @@ def test_what_ships_needs_no_network_and_has_a_licence():
     assert all(b.licence and b.origin and len(b.identity()) == 64 for b in present())
 
 
-@pytest.mark.parametrize("make", [tiny.bert, tiny.distilbert, tiny.vit, tiny.convnext], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "make", [tiny.bert, tiny.distilbert, tiny.vit, tiny.convnext, tiny.wav2vec2], ids=lambda f: f.__name__
+)
 def test_models_of_transformers_in_a_folder(make, tmp_path):
     folder = make(tmp_path / "model")
     backbone = KINDS[backbones.looked_at(folder)]("mine", folder)

@@ -65,6 +65,21 @@ def convnext(folder: Path) -> Path:
     return _pictures(folder)
 
 
+def wav2vec2(folder: Path) -> Path:
+    """An audio encoder of two layers."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+                            conv_dim=(16, 16), conv_stride=(20, 16), conv_kernel=(40, 32), num_feat_extract_layers=2,
+                            num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2)  # fmt: skip
+    Wav2Vec2Model(config).save_pretrained(folder)
+    about = {"sampling_rate": 16000, "feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
+    (folder / "preprocessor_config.json").write_text(json.dumps(about))
+    return folder
+
+
 def _pictures(folder: Path) -> Path:
     about = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": {"height": 16, "width": 16}}
     (folder / "preprocessor_config.json").write_text(json.dumps(about))

@@ -15,7 +15,7 @@ from metalearner.kinds import Modality, Source
 from metalearner.records import Axis, Column, Schema, View
 from metalearner.tables import is_frame
 
-from . import npz, recordings, rows, ts
+from . import heard, npz, recordings, rows, ts
 from .features import features
 from .labels import as_numbers, as_text, column
 from .layout import layout
@@ -52,7 +52,7 @@ class SignalModality(Modality):
 
     def decode(self, source: Source, schema: Schema) -> Iterator[Fields]:
         """Chunks of float32 signals, Ragged where lengths differ, and labels as str or float64."""
-        options, label = schema.options, next((n for n in schema.names if n != "signal"), "")
+        options, label = schema.options, next((n for n in schema.names if n not in ("signal", heard.COLUMN)), "")
         for samples in _read(source, options, label, "signal" in schema.names):
             if label and samples.labels is None:
                 raise DataError(
@@ -67,6 +67,8 @@ class SignalModality(Modality):
                 part: dict[str, Array] = {}
                 if "signal" in schema.names:
                     part["signal"] = signal.take(rows_) if isinstance(signal, Ragged) else signal[rows_]
+                if heard.COLUMN in schema.names and samples.heard is not None:
+                    part[heard.COLUMN] = samples.heard.take(rows_) if len(rows_) else heard.NOTHING
                 if label and samples.labels is not None:
                     number = schema.column(label).kind == "number"
                     labels = samples.labels[rows_]
@@ -77,7 +79,7 @@ class SignalModality(Modality):
         """The view "signal": its axes, channels last."""
         options = schema.options
         axes = tuple(Axis(a["kind"], a["size"], options["ragged"]) for a in options["axes"])
-        return {"signal": View(axes, options["channels"])}
+        return {"signal": View(axes, options["channels"], raw="wave" if heard.COLUMN in options else "")}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Mean, deviation, extremes and lag-1 correlation a channel, and the length where it varies."""
@@ -160,8 +162,10 @@ def _schema_of_recordings(found: recordings.Listing, source: str) -> Schema:
             f"The {len(found.files)} recordings in {_name(source)} have no labels: {found.why}.", *_LABELS["wav"]
         )
     readable, options, note = recordings.measure(found)
-    columns = (Column("signal", "array", note=note), column(found.label_name, found.labels[readable], found.label_kind))
-    return Schema("signal", source, len(readable), columns, {"form": "wav"} | options, found.label_name)
+    columns = [Column("signal", "array", note=note)]
+    columns += [Column(heard.COLUMN, "array")] if heard.COLUMN in options else []
+    columns.append(column(found.label_name, found.labels[readable], found.label_kind))
+    return Schema("signal", source, len(readable), tuple(columns), {"form": "wav"} | options, found.label_name)
 
 
 def _name(source: str) -> str:

@@ -16,7 +16,7 @@ from metalearner.errors import DataError
 from metalearner.tables import Table, open_table
 from metalearner.tables.cells import word
 
-from . import logmel, wave
+from . import heard, logmel, wave
 from .labels import kind_of_texts
 from .layout import common_length
 from .samples import LABEL_NAMES, Samples
@@ -189,6 +189,9 @@ def measure(found: Listing) -> tuple[list[int], dict[str, Any], str]:
     if broken:
         options["skipped"] = len(broken)
         notes.append(f"the first unreadable recording is {broken[0]}")
+    if heard.wanted():
+        options |= heard.options(float(np.median([h.frames / h.rate for h in heads])))
+        notes.append("the recordings themselves are kept for models that listen")
     size = common_length(np.minimum(counts, logmel.CAP))
     options |= {"ragged": True, "channels": options["bands"], "axes": [{"kind": "time", "size": size}], "pool": 1}
     return rows, options | found.about, "; ".join(notes)
@@ -199,11 +202,19 @@ def read(found: Listing, options: Mapping[str, Any], skipping: bool) -> Iterator
     rows, heads, _ = headers(found, skipping)
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
-        spectra = [_spectrum(found.files[i], head, options) for i, head in zip(part, heads[start : start + CHUNK])]
-        yield Samples(Ragged.pack(spectra), None if found.labels is None else found.labels[part])
+        both = [_both(found.files[i], head, options) for i, head in zip(part, heads[start : start + CHUNK])]
+        spectra = Ragged.pack([spectrum for spectrum, _ in both])
+        listened = Ragged.pack([own for _, own in both if own is not None]) if heard.COLUMN in options else None
+        yield Samples(spectra, None if found.labels is None else found.labels[part], heard=listened)
 
 
-def _spectrum(file: Path, head: wave.Header, options: Mapping[str, Any]) -> np.ndarray:
+def _both(file: Path, head: wave.Header, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+    """A recording's spectrogram, and itself where it is wanted."""
+    about = options.get(heard.COLUMN)
+    needed = logmel.samples_needed(head.rate, options)
+    if about:
+        needed = max(needed, int(np.ceil(about["samples"] * head.rate / about["rate"])) + 1)
     with file.open("rb") as opened:
-        samples = wave.samples(opened, head, logmel.samples_needed(head.rate, options))
-    return logmel.log_mel(logmel.resample(samples, head.rate, options["rate"]), options)
+        samples = wave.samples(opened, head, needed)
+    spectrum = logmel.log_mel(logmel.resample(samples, head.rate, options["rate"]), options)
+    return spectrum, heard.listened(samples, head.rate, about) if about else None

@@ -22,6 +22,7 @@ class Samples:
     labels: np.ndarray | None  # None: the source has none
     label_kind: str = ""  # "category" or "number" where the source itself says so
     about: Mapping[str, Any] = field(default_factory=dict)  # what of the source is kept in Schema.options
+    heard: Ragged | None = None  # the recordings themselves, for models that listen: int16 (total, 1)
 
 
 def real(values: np.ndarray) -> np.ndarray:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from metalearner.arrays import Array, Fields, Ragged, Tensor, Tensors
+from metalearner.arrays import RAW, Array, Fields, Ragged, Tensor, Tensors
 from metalearner.kinds import State, Transform
 from metalearner.records import Axis, Schema, View
 
+from .heard import COLUMN
 from .layout import common_length
 
 LARGEST = 1 << 23  # numbers looked at to learn the scale; of larger sets, evenly spaced rows
@@ -28,7 +29,9 @@ class SignalScaling(Transform):
         known = [axis["kind"] for axis in schema.options.get("axes", ())]
         kinds = known if len(known) == len(sizes) else ["time"] if len(sizes) == 1 else ["set"] * len(sizes)
         scales = [_scale(channel) for channel in _looked_at(signal).T]
+        own = fields.get(COLUMN)
         return {
+            "heard": int(own.lengths.max(initial=1)) if isinstance(own, Ragged) else 0,
             "axes": [{"kind": k, "size": int(s)} for k, s in zip(kinds, sizes)],
             "ragged": isinstance(signal, Ragged),
             "centre": [s[0] for s in scales],
@@ -39,19 +42,30 @@ class SignalScaling(Transform):
     def apply(self, state: State, fields: Fields) -> Tensors:
         """float32 (n, axes..., channels), NaN where missing; of ragged signals zeros where the mask is False."""
         signal = fields["signal"]
+        beside = {"signal" + RAW: _heard(fields[COLUMN], state["heard"])} if state.get("heard") else {}
         if not isinstance(signal, Ragged):
-            return {"signal": Tensor(_scaled(state, signal))}
+            return {"signal": Tensor(_scaled(state, signal)), **beside}
         length = state["axes"][0]["size"]
         kept = np.minimum(signal.lengths, length)
         values = np.zeros((len(signal), length, len(state["centre"])), dtype=np.float32)
         for i, sample in enumerate(signal):
             values[i, : kept[i]] = _scaled(state, sample[: kept[i]])
-        return {"signal": Tensor(values, mask=np.arange(length) < kept[:, None])}
+        return {"signal": Tensor(values, mask=np.arange(length) < kept[:, None]), **beside}
 
     def views(self, state: State) -> dict[str, View]:
         """The view "signal"."""
         axes = tuple(Axis(a["kind"], a["size"], state["ragged"]) for a in state["axes"])
-        return {"signal": View(axes, len(state["centre"]))}
+        return {"signal": View(axes, len(state["centre"]), raw="wave" if state.get("heard") else "")}
+
+
+def _heard(column: Array, longest: int) -> Tensor:
+    """Recordings int16 (n, at most longest), filled up with silence."""
+    assert isinstance(column, Ragged), "recordings are of unequal length"
+    values = np.zeros((len(column), min(longest, int(column.lengths.max(initial=0)))), np.int16)
+    for row, own in zip(values, column):
+        some = np.asarray(own).reshape(-1)[: values.shape[1]]
+        row[: len(some)] = some
+    return Tensor(values)
 
 
 def _looked_at(signal: Array) -> np.ndarray:
