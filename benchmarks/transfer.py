@@ -196,9 +196,8 @@ def main() -> None:
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
     done = {(line["task"], line["arm"], line["seed"]) for line in lines}
     seeds = [int(s) for s in given.seeds.split(",")]
-    wanted = [
-        w for w in (curve(seeds) if given.curve else tasks(seeds)) if w[:3] not in done and w[0].startswith(given.only)
-    ]
+    wanted = [w for w in (curve(seeds) if given.curve else tasks(seeds)) if w[:3] not in done]
+    wanted = [w for w in wanted if w[0].startswith(given.only) and given.arm in ("", w[1])]
     if not (given.table or given.again):
         with tempfile.TemporaryDirectory() as root:
             for name, arm, seed, make in wanted:
