@@ -71,6 +71,8 @@ def test_the_output_follows_the_target(values, kind, output):
         (np.array(["a"] * 95 + ["b"] * 5), {}, "balanced-accuracy"),
         (CLASSES, {"sentence": "missing one is worse than a false alarm"}, "recall"),
         (CLASSES, {"sentence": "how likely is it?"}, "log-loss"),
+        (np.array(["a"] * 95 + ["b"] * 5), {"sentence": "tell them apart, accuracy counts"}, "accuracy"),
+        (CLASSES, {"sentence": "as balanced accuracy"}, "balanced-accuracy"),
         (CLASSES, {"metric": "AUC"}, "auc"),
         (CLASSES, {"goal": "recall 0.85"}, "recall"),
     ],

@@ -136,6 +136,9 @@ class Classification(Output):
         """By the user's words, else by how rare the rarest class is."""
         words = sentence.lower()
         binary = len(state["classes"]) == 2
+        named = re.search(r"\b(balanced accuracy|accuracy|f1|auc)\b", words)
+        if named and (binary or named[1] not in ("f1", "auc")):
+            return named[1].replace(" ", "-"), "the sentence names it"
         if binary and re.search(
             r"miss(ing)? (one|any|a )|worse than a false alarm|catch (all|every)|do not miss", words
         ):

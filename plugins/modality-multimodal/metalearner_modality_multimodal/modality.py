@@ -16,7 +16,7 @@ from metalearner.kinds import Modality, Source, Transform
 from metalearner.records import Column, Schema, View
 from metalearner.tables import Table, open_table
 
-from .parts import PLAIN, Part, claimed, decoded, flag, plain
+from .parts import PLAIN, Part, claimed, decoded, flag, plain, whose
 
 PLAIN_VIEW = "table"
 
@@ -40,11 +40,15 @@ class Multimodal(Modality):
             table = open_table(source)
         except DataError:  # those who read tables say it
             return None
-        if table is None or not _might(table):
+        if table is None:
+            return None
+        base = _base(source) or Path()
+        head = {name: _list(column) for name, column in next(iter(table.read(table.names)), {}).items()}
+        readers = {name: one for name, column in head.items() if (one := whose(name, column, base, self.others))}
+        if not readers:  # most tables: nothing else is read
             return None
         cells = _all(table)
-        base = _base(source)
-        parts = [p for name, column in cells.items() if (p := claimed(name, column, base or Path(), self.others))]
+        parts = [p for name, one in readers.items() if (p := claimed(name, one, cells[name], base))]
         special = {part.column for part in parts}
         rest = {name: column for name, column in cells.items() if name not in special}
         beside = self._plain(rest) if parts and rest else None
@@ -149,19 +153,6 @@ def _schema(table: Table, parts: Sequence[Part], beside: Schema, cells: Mapping[
 def _usable(schema: Schema) -> int:
     """Plain columns that a model may look at, or that may be the target."""
     return sum(not c.left_out for c in schema.columns)
-
-
-def _might(table: Table) -> bool:
-    """Whether the first rows leave it open that there is more than cells: a word with a dot or a blank in it."""
-    for chunk in table.read(table.names):
-        return any(
-            any(
-                isinstance(cell, str) and (" " in cell.strip() or "." in cell[-6:] or len(cell) > 30)
-                for cell in _list(column)[:50]
-            )
-            for column in chunk.values()
-        )
-    return False
 
 
 def _all(table: Table) -> dict[str, list[Any]]:

@@ -68,19 +68,34 @@ def there(cell: Any) -> bool:
     return not (isinstance(cell, str) and not cell.strip())
 
 
-def claimed(column: str, cells: Sequence[Any], base: Path, modalities: Mapping[str, Modality]) -> Part | None:
-    """Who reads this column, by the cells that are there; None where they are plain."""
-    first = [cell for cell in cells[: 5 * LOOKED_AT] if there(cell)][:LOOKED_AT]
-    if len(first) < 2 or not any(isinstance(cell, str) for cell in first):
+def whose(column: str, cells: Sequence[Any], base: Path, modalities: Mapping[str, Modality]) -> Modality | None:
+    """Who reads this column, by the first cells that are there; None where they are plain."""
+    first = [cell for cell in cells if there(cell)][:LOOKED_AT]
+    if len(first) < 2 or not any(_more(cell) for cell in first[: LOOKED_AT // 4]):
         return None
-    for modality in modalities.values():
-        if modality.name != PLAIN and _asked(modality, column, first, base) is not None:
-            schema = _asked(modality, column, [cell for cell in cells if there(cell)], base)
-            if schema is not None:
-                own = tuple(c for c in schema.columns if c.name != LABEL)
-                options = {k: v for k, v in schema.options.items() if k != "beside"}
-                return Part(column, Schema(modality.name, column, schema.rows, own, options))
-    return None
+    others = (m for m in modalities.values() if m.name != PLAIN)
+    return next((m for m in others if _asked(m, column, first, base) is not None), None)
+
+
+def claimed(column: str, modality: Modality, cells: Sequence[Any], base: Path) -> Part | None:
+    """The column as its modality sees all of it."""
+    schema = _asked(modality, column, [cell for cell in cells if there(cell)], base)
+    if schema is None:
+        return None
+    own = tuple(c for c in schema.columns if c.name != LABEL)
+    options = {k: v for k, v in schema.options.items() if k != "beside"}
+    return Part(column, Schema(modality.name, column, schema.rows, own, options))
+
+
+def _more(cell: Any) -> bool:
+    """Whether a cell may be more than a word or a number: it has a blank in it, a suffix, or is long."""
+    if not isinstance(cell, str):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return " " in cell.strip() or "." in cell[-6:] or len(cell) > 30
+    return False
 
 
 def _asked(modality: Modality, column: str, cells: Sequence[Any], base: Path) -> Schema | None:
