@@ -112,6 +112,9 @@ def check_production(
     if type(production).build is Production.build and type(production).expand is Production.expand:
         return
     assert production.accepts(view), f"{production.name} does not accept {view}"
+    if production.symbol == "fusion":
+        _check_fusion(production, view, seed)
+        return
     deriver = Deriver(among, np.random.default_rng(seed))
     for simple in (True, False):
         deriver.fuel = FUEL
@@ -120,6 +123,24 @@ def check_production(
             f"nothing that begins with {production.name} fits {grammar.shown(view)}, which it accepts"
         )
         _check_node(found, seed, among)
+
+
+def _check_fusion(production: Production, view: View, seed: int) -> None:
+    """What it binds is what it gives, of any number of views and members; rows stand alone."""
+    import torch
+
+    torch.manual_seed(seed)
+    for widths in ((3,), (5, 2, 4)):
+        built: Any = production.build({n: r.default for n, r in production.space().items()}, view, {})
+        width = built.bind(list(widths))
+        given = [torch.randn(4, 2, w) for w in widths]
+        found = built.eval()(given)
+        assert found.shape == (4, 2, width), f"{production.name} gives {tuple(found.shape)} and bound {width}"
+        assert torch.isfinite(found).all(), f"{production.name} gives what is not finite"
+        alone = built([g[:1] for g in given])
+        assert torch.allclose(found[:1], alone, atol=1e-5), (
+            f"a row's features depend on the other rows in {production.name}"
+        )
 
 
 def _check_numbers(production: Production) -> None:

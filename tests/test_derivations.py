@@ -21,7 +21,12 @@ from metalearner.train.model import NetModel
 
 REGISTRY = plugins.load()
 PRODUCTIONS = REGISTRY.productions
-INSIDE = sorted(n for n, p in PRODUCTIONS.items() if p.symbol not in ("learner", "recipe"))
+# What ends up in networks, wherever it is derived.
+INSIDE = sorted(
+    n
+    for n, p in PRODUCTIONS.items()
+    if (type(p).build is not Production.build or type(p).expand is not Production.expand) and not p.within
+)
 NAMES = [n for n in INSIDE if type(PRODUCTIONS[n]).expand is not Production.expand]
 RECIPE = Config("gradient")
 ROWS, WIDTH = 5, 3

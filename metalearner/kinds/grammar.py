@@ -58,6 +58,7 @@ class Production(ABC):
     # Numbers of a description that speak for it, each the gain in skill of a paired landmarker; beside it `<number>_z` is how
     # sure that gain is, in log1p of standard errors.
     evidence: tuple[str, ...] = ()
+    within: bool = False  # it takes views only within a fit, where its learner tells it more than its numbers do
     loose: tuple[
         str, ...
     ] = ()  # numbers that change no shape: configs differing in these alone can be trained as one batch

@@ -155,8 +155,7 @@ def test_sounds_beside_numbers(tmp_path):
 
 @pytest.mark.parametrize("production", [Gate(), Attend(), Fused()], ids=lambda p: p.name)
 def test_productions(production):
-    if production.symbol != "fusion":
-        check_production(production, View((Axis("columns", 4),), 1))
+    check_production(production, View((Axis("columns", 4),), 1))
 
 
 @pytest.mark.parametrize("module", [Gated(16), Attentive(16, 2)], ids=["gate", "attend"])

@@ -51,6 +51,7 @@ class Symbols(Production):
     name = "symbols"
     symbol = "tokeniser"
     tags = ("text",)
+    within = True
 
     def __init__(self, many: int = 0) -> None:
         self.many = many
