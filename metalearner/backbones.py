@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,18 +68,26 @@ def here(registry: Registry) -> list[dict[str, Any]]:
     return found
 
 
-def add(source: str, name: str = "", revision: str = "", network: bool = False) -> Added:
-    """Look at a folder and remember it; a name of the hub is fetched first, if the network is allowed."""
+def add(source: str, name: str = "", revision: str = "", network: bool = False, taken: Container[str] = ()) -> Added:
+    """Look at a folder and remember it; a name of the hub is fetched first, if the network is allowed.
+
+    `taken` are names of productions: with one of these the plugin that brings backbones could not be loaded.
+    """
+    name = name or re.sub(r"[^a-z0-9]+", "-", Path(source).name.lower()).strip("-")
+    if name in taken or any(one.name == name for one in added()):
+        raise UserError(f"There is a backbone or a production '{name}' already.", "Names are unique.",
+                        "Give another one: --name NAME")  # fmt: skip
     folder = Path(source).expanduser()
     licence, origin = "not stated", ""
     if not folder.exists():
         folder, licence = _fetched(source, revision, network)
         origin = f"hub {source} at {revision[:12]}"
     folder = folder.resolve()
-    raw = looked_at(folder)
-    name = name or re.sub(r"[^a-z0-9]+", "-", Path(source).name.lower()).strip("-")
-    if any(one.name == name for one in added()):
-        raise UserError(f"There is a backbone '{name}' already.", "Names are unique.", "Give another one: --name NAME")
+    try:
+        raw = looked_at(folder)
+    except DataError:
+        _forget(folder)
+        raise
     found = Added(name, str(folder), raw, origin or f"folder {folder.name}", licence)
     _write([*added(), found])
     return found
@@ -92,23 +101,32 @@ def remove(name: str) -> Added:
             f"There is no backbone '{name}' among those you added.", "", "List them: metalearner backbone list"
         )
     _write([one for one in added() if one.name != name])
-    folder = Path(found[0].folder)
+    _forget(Path(found[0].folder))
+    return found[0]
+
+
+def _forget(folder: Path) -> None:
+    """Delete what was fetched; a folder of the user's stays."""
     if folder.is_relative_to((home() / "backbones").resolve()):
         shutil.rmtree(folder, ignore_errors=True)
-    return found[0]
 
 
 def looked_at(folder: Path) -> str:
     """What the model in a folder reads. DataError where the folder cannot be used, with the reason."""
     hint = "Save it with model.save_pretrained(FOLDER) and its tokeniser or image processor beside it."
-    config = folder / "config.json"
+    config, processor = folder / "config.json", folder / "preprocessor_config.json"
     if not folder.is_dir() or not config.exists():
         raise DataError(f"'{folder}' is no folder with a config.json.", "That is how transformers saves models.", hint)
     try:
         about = json.loads(config.read_text())
         kind = str(about["model_type"])
+        given = dict(json.loads(processor.read_text())) if processor.exists() else {}
     except (ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"'{config}' cannot be read: {problem!r}", "It names the model_type.", hint) from None
+        raise DataError(
+            f"'{config.name}' or '{processor.name}' in '{folder}' cannot be read: {problem!r}",
+            "The first names the model_type.",
+            hint,
+        ) from None
     weights = sorted(folder.glob("*.safetensors"))
     pickled = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLED)
     if not weights:
@@ -122,8 +140,6 @@ def looked_at(folder: Path) -> str:
     if "auto_map" in about:
         raise DataError(f"The model in '{folder}' brings code of its own.", "Code from models is never run.",
                         "Take one whose classes are in transformers.")  # fmt: skip
-    processor = folder / "preprocessor_config.json"
-    given = json.loads(processor.read_text()) if processor.exists() else {}
     if any((folder / name).exists() for name in ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")):
         return "wave" if "sampling_rate" in given else "text"
     if "image_mean" in given or "image_processor_type" in given or "num_channels" in about:

@@ -324,10 +324,10 @@ def backbone_add(
     revision: Annotated[str, typer.Option(help="The commit of the hub's model, 40 letters.")] = "",
     network: Annotated[bool, typer.Option("--network", help="Allow it to be fetched from the hub, now.")] = False,
 ) -> None:
-    """Add a pretrained model: texts or pictures, safetensors alone, no code of its own."""
-    from . import backbones
+    """Add a pretrained model of texts, pictures or sound: safetensors alone, no code of its own."""
+    from . import backbones, plugins
 
-    found = backbones.add(source, name, revision, network)
+    found = backbones.add(source, name, revision, network, plugins.load().productions)
     typer.echo(
         f"{found.name} reads {backbones.READS[found.raw]}; families {found.name}-linear, {found.name}-tuned and more"
     )

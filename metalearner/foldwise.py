@@ -18,15 +18,10 @@ from .kinds import Aim, Fitted, Learner, Model, Output, Production, Rung
 from .records import Config, View
 
 
-class FoldwiseLearner(Learner):
-    """A learner whose config is one flat production of its own name."""
+class FoldByFold(Learner):
+    """A learner that fits one config on one fold, whatever the config is made of."""
 
-    production: Production
     libraries: tuple[str, ...] = ()  # what fits import lazily; loading them is not the first fold's expense
-
-    def accepts(self, views: Mapping[str, View], output: Output) -> bool:
-        """Any views, for classes and numbers."""
-        return bool(views) and output.name in ("classification", "regression")
 
     def fit(
         self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
@@ -37,7 +32,6 @@ class FoldwiseLearner(Learner):
         for library in self.libraries:
             importlib.import_module(library)
         for at, (config, earlier) in enumerate(zip(configs, resume)):
-            numbers = grammar.numbers(config, {self.name: self.production})
             models, facts = [], []
             for i, fold in enumerate(folds):
                 now = time.monotonic()
@@ -47,16 +41,38 @@ class FoldwiseLearner(Learner):
                 if start is not None and not start.exists():  # an earlier rung may have been content with fewer folds
                     start = None
                 with threadpool_limits(limits=upto.threads):
-                    model, fact = self.fit_fold(numbers, fold, aim, rung, start)
+                    model, fact = self.fit_one(config, fold, aim, rung, start)
                 models.append(model)
                 facts.append(fact)
             yield Fitted(config, tuple(models), summary(facts))
 
     @abstractmethod
+    def fit_one(
+        self, config: Config, fold: Fold, aim: Aim, upto: Rung, resume: Path | None
+    ) -> tuple[Model, dict[str, Any]]:
+        """One model for one fold, and facts about its fit: "parameters", "iterations", "stopped_early" ..."""
+
+
+class FoldwiseLearner(FoldByFold):
+    """A learner whose config is one flat production of its own name."""
+
+    production: Production
+
+    def accepts(self, views: Mapping[str, View], output: Output) -> bool:
+        """Any views, for classes and numbers."""
+        return bool(views) and output.name in ("classification", "regression")
+
+    def fit_one(
+        self, config: Config, fold: Fold, aim: Aim, upto: Rung, resume: Path | None
+    ) -> tuple[Model, dict[str, Any]]:
+        """By the config's numbers."""
+        return self.fit_fold(grammar.numbers(config, {self.name: self.production}), fold, aim, upto, resume)
+
+    @abstractmethod
     def fit_fold(
         self, numbers: Mapping[str, Any], fold: Fold, aim: Aim, upto: Rung, resume: Path | None
     ) -> tuple[Model, dict[str, Any]]:
-        """One model for one fold, and facts about its fit: "parameters", "iterations", "stopped_early" ..."""
+        """As `fit_one`, of the value of every number."""
 
 
 def known_rows(fold: Fold, aim: Aim) -> tuple[np.ndarray, np.ndarray]:

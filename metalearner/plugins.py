@@ -106,8 +106,13 @@ def load(extra: Iterable[ModuleType] = (), only: Iterable[str] | None = None) ->
     for module in [*extra, *_from_path(found)]:
         admit(module.__name__.rpartition(".")[2], "extra", getattr(module, "__version__", "unknown"), module)
     frozen = {kind: MappingProxyType(things) for kind, things in items.items()}
-    for one in (*items["modalities"].values(), *items["transforms"].values()):
-        one.meet(frozen["modalities"], frozen["transforms"])
+    for kind in ("modalities", "transforms"):
+        for name, one in list(items[kind].items()):
+            try:
+                one.meet(frozen["modalities"], frozen["transforms"])
+            except Exception as error:  # as for any plugin: named and shown, and gone
+                del items[kind][name]
+                found.append(Plugin(name, taken[kind, name], "unknown", {}, f"{type(error).__name__}: {error}"))
     return Registry(**frozen, plugins=tuple(found), hook=manager.hook)
 
 

@@ -44,6 +44,8 @@ TEST_SHARE = 0.2
 RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 15.0
 # Of the budget, what predicting the rows kept apart may take beyond that.
 OWED_MOST = 0.3
+# Seconds for it that there always are: cheap models are not left out because somebody is in a hurry.
+OWED_LEAST = 1.0
 # The share of the reserve that selecting and packaging take.
 AFTERWARDS = 0.6
 # Facts of a trial that mean something within its run alone.
@@ -165,7 +167,8 @@ def heard(hunt: Search, setting: Setting, trials: Path, story: Story, warm: Warm
 def affordable(trials: list[Trial], rows: int, clock: Clock) -> Cost:
     """What each trial costs to predict the rows kept apart, and what is left for it."""
     left = clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget)
-    return Cost({t.name: price(t, rows) for t in trials}, left if clock.budget.seconds else float("inf"))
+    most = max(OWED_LEAST, left) if clock.budget.seconds else float("inf")
+    return Cost({t.name: price(t, rows) for t in trials}, most)
 
 
 def kept_apart(setting: Setting, sealed: Sealed | None) -> int:

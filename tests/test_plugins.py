@@ -66,6 +66,23 @@ def test_one_broken_plugin_file_leaves_the_rest(tmp_path, monkeypatch):
     assert "tabular" in registry.modalities
 
 
+def test_a_modality_that_cannot_meet_the_others_is_named_and_left_out(tmp_path, monkeypatch, registry):
+    (tmp_path / "shy.py").write_text(
+        "from metalearner.hookspecs import hookimpl\n"
+        "import metalearner_modality_tabular as tabular\n"
+        "@hookimpl\n"
+        "def register_modalities():\n"
+        "    one = tabular.register_modalities()[0]\n"
+        "    one.name = 'shy'\n"
+        "    one.meet = lambda modalities, transforms: 1 / 0\n"
+        "    return [one]\n"
+    )
+    monkeypatch.setenv("METALEARNER_PLUGIN_PATH", str(tmp_path))
+    found = plugins.load()
+    assert "shy" not in found.modalities and "tabular" in found.modalities
+    assert "ZeroDivisionError" in {p.name: p for p in found.plugins if p.failure}["shy"].failure
+
+
 def test_plugins_can_be_isolated(monkeypatch):
     monkeypatch.setenv("METALEARNER_PLUGINS", "modality-tabular")
     assert {p.name for p in plugins.load().plugins} == {"builtins", "modality-tabular"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,8 +15,8 @@ import numpy as np
 
 from metalearner.arrays import RAW, Fold, Tensor, Tensors, rows_of, take
 from metalearner.errors import BundleError, Pruned
-from metalearner.foldwise import summary
-from metalearner.kinds import Aim, Backbone, Fitted, Learner, Model, Output, Rung
+from metalearner.foldwise import FoldByFold
+from metalearner.kinds import Aim, Backbone, Learner, Model, Output, Rung
 from metalearner.records import Axis, Config, View, plain
 
 from .ways import FineTune, Frozen
@@ -169,10 +169,13 @@ class TransferModel(Model):
     def predict(self, tensors: Tensors) -> np.ndarray:
         """As the inner model, batch by batch, rows of about one length together where what is filled up is work."""
         plan, rows = Plan.of(self.config, self.views, self.aim), rows_of(tensors)
+        if not rows:
+            output, state = self.aim.output, self.aim.state  # encoders of transformers take no empty batch
+            return output.activate(state, np.zeros((0, output.width(state))))
         order = np.argsort(plan.lengths(tensors), kind="stable")
         step = AT_ONCE_TUNED if plan.tuned else AT_ONCE
         found = []
-        for start in range(0, max(1, rows), step):
+        for start in range(0, rows, step):
             batch = take(tensors, order[start : start + step])
             plan.read(batch, keep=False)
             found.append(self.inner.predict(_as_seen(plan.tensors(batch), self.seen)))
@@ -191,7 +194,7 @@ class TransferModel(Model):
         self.inner.save(folder / "inner")
 
 
-class TransferLearner(Learner):
+class TransferLearner(FoldByFold):
     """What both ways share."""
 
     def accepts(self, views: Mapping[str, View], output: Output) -> bool:
@@ -205,26 +208,6 @@ class TransferLearner(Learner):
             "parameters": sum(b.parameters for b in backbones),
             "multiply_adds": sum(b.multiply_adds for b in backbones),
         }
-
-    def fit(
-        self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
-    ) -> Iterator[Fitted]:
-        """Read the rows of every fold, then fit; what was read stays known. There is nothing to resume."""
-        import torch
-
-        torch.set_num_threads(upto.threads)
-        left = len(configs) * len(folds)
-        for config in configs:
-            models: list[Model] = []
-            facts: list[Mapping[str, Any]] = []
-            for fold in folds:
-                now = time.monotonic()
-                until = now + (upto.deadline - now) / left
-                model, fact = self._fit(config, fold, aim, replace(upto, deadline=until))
-                models.append(model)
-                facts.append(fact)
-                left -= 1
-            yield Fitted(config, tuple(models), summary(facts))
 
     def warm(self, views: Mapping[str, View]) -> None:
         """Open the backbone that is proposed first, with the libraries it needs."""
@@ -251,7 +234,13 @@ class TransferLearner(Learner):
         learner: Learner = aim.registry.get("learners", plan.inner.production)
         return TransferModel(config, views, seen, learner.load(folder / "inner", plan.aim(aim)), aim)
 
-    def _fit(self, config: Config, fold: Fold, aim: Aim, upto: Rung) -> tuple[TransferModel, dict[str, Any]]:
+    def fit_one(
+        self, config: Config, fold: Fold, aim: Aim, upto: Rung, resume: Path | None
+    ) -> tuple[TransferModel, dict[str, Any]]:
+        """Read the fold's rows, then fit; what was read stays known. There is nothing to resume."""
+        import torch
+
+        torch.set_num_threads(upto.threads)
         plan = Plan.of(config, fold.views, aim)
         known, seconds = _read(plan, fold, upto)
         train, valid = plan.tensors(take(fold.train, known)), plan.tensors(fold.valid)

@@ -30,6 +30,8 @@ def test_a_name_is_taken_once(tiny_bert):
     with pytest.raises(UserError, match="already"):
         backbones.add(str(tiny_bert))
     assert backbones.add(str(tiny_bert), name="other").name == "other"
+    with pytest.raises(UserError, match="'resnet' already"):
+        backbones.add(str(tiny_bert), name="resnet", taken=plugins.load().productions)
 
 
 def test_a_folder_that_is_gone_is_listed_with_the_reason(tmp_path):
@@ -47,10 +49,11 @@ def test_a_folder_that_is_gone_is_listed_with_the_reason(tmp_path):
         (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:500]), "not whole"),
         (lambda f: (f / "config.json").unlink(), "no folder with a config.json"),
         (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "preprocessor_config.json").write_text("["), "cannot be read"),
         (lambda f: _change(f, auto_map={"AutoModel": "code.Model"}), "code of its own"),
         (lambda f: [file.unlink() for file in f.iterdir() if "token" in file.name or "vocab" in file.name], "cannot be told"),
     ],
-    ids=["pickle", "cut short", "no config", "broken config", "own code", "no tokeniser"],
+    ids=["pickle", "cut short", "no config", "broken config", "broken processor", "own code", "no tokeniser"],
 )  # fmt: skip
 def test_what_cannot_be_used_says_why(spoil, said, tmp_path):
     folder = tiny.bert(tmp_path / "model")

@@ -131,6 +131,8 @@ def _kept(fitted, learner, fold, aim, folder):
     said = model.predict(fold.valid)
     again = learner.load(folder, aim)
     np.testing.assert_array_equal(said, again.predict(fold.valid))
+    none = {name: tensor.take(np.arange(0)) for name, tensor in fold.valid.items()}
+    assert again.predict(none).shape == (0, said.shape[1])
     few = {name: tensor.take(np.arange(3)) for name, tensor in fold.valid.items()}
     np.testing.assert_allclose(again.predict(few), said[:3], atol=2e-2)  # bfloat16 where the CPU has it
 

@@ -13,7 +13,7 @@ import numpy as np
 from metalearner.arrays import Array, Fields, Ragged
 from metalearner.errors import DataError
 from metalearner.kinds import Modality
-from metalearner.records import Column, Schema
+from metalearner.records import Schema
 
 # Cells of a column that are looked at before its kind is asked for in earnest.
 LOOKED_AT = 200
@@ -131,12 +131,11 @@ def decoded(part: Part, modality: Modality, cells: Sequence[Any], base: Path | N
 def _read(part: Part, modality: Modality, cells: Sequence[Any], base: Path | None) -> Array:
     import pandas as pd
 
-    if base is None or not cells:
-        source: Any = [{part.inner: cell, part.column: cell} for cell in cells]
-    else:
-        source = pd.DataFrame({part.column: _placed(cells, base)})
     if not cells:
         return _nothing(part, modality)
+    source: Any = [{part.inner: cell, part.column: cell} for cell in cells]
+    if base is not None:
+        source = pd.DataFrame({part.column: _placed(cells, base)})
     return Fields.concat(list(modality.decode(source, part.schema)))[part.inner]
 
 
@@ -188,9 +187,3 @@ def _path(cell: Any, base: Path) -> Any:
 def flag(name: str) -> str:
     """What the column is called that says whether there is anything in another one."""
     return f"{name} is there"
-
-
-def flags(parts: Sequence[Part], columns: Sequence[Column]) -> list[str]:
-    """The columns of that kind."""
-    names = {c.name for c in columns}
-    return [flag(p.column) for p in parts if flag(p.column) in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,15 +14,13 @@ import numpy as np
 
 from metalearner import grammar
 from metalearner.arrays import RAW, Fold, Tensor, Tensors
-from metalearner.foldwise import summary
+from metalearner.foldwise import FoldByFold
 from metalearner.kinds import (
     Aim,
     Choice,
     Family,
-    Fitted,
     Float,
     Int,
-    Learner,
     Model,
     Output,
     Part,
@@ -109,7 +107,7 @@ class TextNetModel(Model):
         self.net.save(folder / NET)
 
 
-class TextNetLearner(Learner):
+class TextNetLearner(FoldByFold):
     """Learns the vocabulary of a fold's training rows; the one training loop does the rest."""
 
     name = "text-net"
@@ -118,23 +116,11 @@ class TextNetLearner(Learner):
         """Views with a text beside them."""
         return bool(with_text(views)) and bool(output.losses)
 
-    def fit(
-        self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
-    ) -> Iterator[Fitted]:
-        """Fold by fold, each with a vocabulary of its own and its part of the time. There is nothing to resume."""
-        import time
-
-        left = len(configs) * len(folds)
-        for config in configs:
-            models, facts = [], []
-            for fold in folds:
-                now = time.monotonic()
-                rung = replace(upto, deadline=now + (upto.deadline - now) / left)
-                model, fact = _fitted(config, fold, aim, rung)
-                models.append(model)
-                facts.append(fact)
-                left -= 1
-            yield Fitted(config, tuple(models), summary(facts))
+    def fit_one(
+        self, config: Config, fold: Fold, aim: Aim, upto: Rung, resume: Path | None
+    ) -> tuple[TextNetModel, dict[str, Any]]:
+        """A vocabulary of the fold's own, and the network; there is nothing to resume."""
+        return _fitted(config, fold, aim, upto)
 
     def load(self, folder: Path, aim: Aim) -> TextNetModel:
         """Read back what `TextNetModel.save` wrote."""
