@@ -7,6 +7,7 @@ import pluggy
 from .kinds import (
     Executor,
     Family,
+    Form,
     Learner,
     Loss,
     Metric,
@@ -16,6 +17,7 @@ from .kinds import (
     Probe,
     Production,
     Searcher,
+    Target,
     Transform,
 )
 
@@ -81,6 +83,16 @@ def register_searchers() -> list[Searcher]:
 @hookspec
 def register_executors() -> list[Executor]:
     "Places where trials run."
+
+
+@hookspec
+def register_forms() -> list[Form]:
+    "What networks may become in a bundle instead of ONNX."
+
+
+@hookspec
+def register_targets() -> list[Target]:
+    "What networks can be deployed to beside this program."
 
 
 @hookspec

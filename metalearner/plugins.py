@@ -24,7 +24,7 @@ from .errors import PluginError, nearest, unknown
 BUILTINS = "metalearner.builtins"
 KINDS = (
     *("modalities", "transforms", "outputs", "metrics", "losses", "optimisers", "productions", "learners"),
-    *("families", "probes", "searchers", "executors"),
+    *("families", "probes", "searchers", "executors", "forms", "targets"),
 )
 
 
@@ -55,6 +55,8 @@ class Registry:
     probes: Mapping[str, Any]
     searchers: Mapping[str, Any]
     executors: Mapping[str, Any]
+    forms: Mapping[str, Any]
+    targets: Mapping[str, Any]
     plugins: tuple[Plugin, ...]
     hook: Any = None
 

@@ -15,7 +15,7 @@ from ..kinds import Aim, Model, Source
 from ..predictor import Member, Predictor
 from ..records import Config, Schema, Scorecard, Task
 from . import manifest as manifests
-from .portable import ONNX, OnnxModel
+from .portable import FORM, ONNX, OnnxModel
 
 if TYPE_CHECKING:
     from ..plugins import Registry
@@ -81,7 +81,9 @@ class Bundle:
         proven, models = self.manifest["onnx"]["proven"], sum(_models(self.manifest).values())
         if not proven:
             return ""
-        return f"{len(proven)} of {models} models as ONNX, equal within {max(proven.values()):.1g}"
+        packed = sum(name.endswith(FORM) for name in proven)
+        ways = ["as ONNX"] * (len(proven) > packed) + ["packed"] * bool(packed)
+        return f"{len(proven)} of {models} models {' or '.join(ways)}, equal within {max(proven.values()):.1g}"
 
 
 def _models(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -115,8 +117,10 @@ def _predictor(folder: Path, manifest: Mapping[str, Any], registry: Registry) ->
 
 
 def _model(folder: Path, place: str, learner: str, manifest: Mapping[str, Any], aim: Aim) -> Model:
-    """ONNX where there is one, else whatever the learner saved."""
+    """ONNX or another form where there is one, else whatever the learner saved."""
     path = folder / _checked(place)
+    if f"{place}/{FORM}" in manifest["files"]:
+        return aim.registry.get("forms", str(_json(folder, f"{place}/{FORM}")["form"])).load(path)
     if f"{place}/{ONNX}" in manifest["files"]:
         return OnnxModel.load(path)
     return aim.registry.learners[learner].load(path, aim)

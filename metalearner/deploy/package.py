@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..records import Column, Schema, Scorecard, plain
 from . import manifest as manifests
 from .bundle import Bundle
 from .card import card
-from .portable import Export, export
+from .portable import FORM, Export, export
 
 if TYPE_CHECKING:
     from ..plugins import Registry
@@ -57,9 +57,9 @@ def package(  # noqa: PLR0913, PLR0917 - the parts of a bundle
         part.mkdir(parents=True)
         schema = _labelled(predictor, about)
         _write(part, predictor, schema, scorecard, reference)
-        onnx = export(_exports(predictor, proof), part, deadline)
+        onnx = export(_exports(predictor, proof, registry, part), part, deadline)
         (part / "README.md").write_text(card(predictor, scorecard, about, onnx))
-        manifest = manifests.seal(part, _about(predictor, about, onnx, registry))
+        manifest = manifests.seal(part, _about(predictor, about, onnx, registry, part))
         swap(part, folder)
     except OSError as problem:
         raise RunError(f"The bundle '{folder}' could not be written: {problem.strerror or problem}.",
@@ -125,14 +125,17 @@ def _write(
             model.save(place / str(i))
 
 
-def _exports(predictor: Predictor, proof: Fields) -> list[Export]:
+def _exports(predictor: Predictor, proof: Fields, registry: Registry, part: Path) -> list[Export]:
     """First the heaviest member's first fold, then the next member's, so that each architecture gets its turn."""
     members = sorted(predictor.members, key=lambda m: -m.weight)
     found = []
     for i, state in enumerate(predictor.transforms):
         tensors, views = predictor.transform.apply(state, proof), predictor.transform.views(state)
-        here = [m for m in members if i < len(m.models)]
-        found += [Export(f"members/{m.trial}/{i}", m.models[i], views, tensors) for m in here]
+        for m in members:
+            if i < len(m.models):
+                place = f"members/{m.trial}/{i}"
+                saved = tuple(file.name for file in (part / place).iterdir())
+                found.append(Export(place, m.models[i], views, tensors, registry.forms, saved))
     return found
 
 
@@ -150,12 +153,13 @@ def _labelled(predictor: Predictor, about: Mapping[str, Any]) -> Schema:
 
 
 def _about(
-    predictor: Predictor, about: Mapping[str, Any], onnx: Mapping[str, Any], registry: Registry
+    predictor: Predictor, about: Mapping[str, Any], onnx: Mapping[str, Any], registry: Registry, part: Path
 ) -> dict[str, Any]:
     """What the manifest says beside the files."""
+    forms = {json.loads((part / name).read_text())["form"] for name in onnx["proven"] if name.endswith(FORM)}
     return {
         "versions": _versions(),
-        "needs": _needs(predictor, registry),
+        "needs": _needs(predictor, registry, forms),
         "transform": predictor.transform.name,
         "members": {m.trial: len(m.models) for m in predictor.members},
         "folds": len(predictor.transforms),
@@ -164,13 +168,14 @@ def _about(
     }
 
 
-def _needs(predictor: Predictor, registry: Registry) -> list[dict[str, str]]:
+def _needs(predictor: Predictor, registry: Registry, forms: Iterable[str]) -> list[dict[str, str]]:
     """Every registered name that opening and evaluating the bundle looks up, and who brings it."""
     names = {
         ("modalities", predictor.modality.name),
         ("transforms", predictor.transform.name),
         ("outputs", predictor.output.name),
         ("metrics", predictor.task.metric),
+        *(("forms", name) for name in forms),
     }
     for member in predictor.members:
         names.add(("learners", member.config.production))

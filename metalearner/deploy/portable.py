@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ import numpy as np
 from .. import machine
 from ..arrays import Tensors, rows_of
 from ..errors import BundleError
-from ..kinds import Model
+from ..kinds import Form, Model
 from ..records import View
 
 ONNX = "model.onnx"
+FORM = "form.json"  # names the form of a model that has another one
 VERDICT = "onnx.json"  # what became of an export; gathered, not part of the bundle
-LEFT_BY_EXPORTS = (ONNX, f"{ONNX}.part", VERDICT, f"{VERDICT}.part")
 # Equal means: nowhere further apart than this, times the value itself where that is above 1.
 TOLERANCE = 1e-5
 BATCH = 1024
@@ -89,10 +90,12 @@ class Export:
     model: Model
     views: Mapping[str, View]
     tensors: Tensors
+    forms: Mapping[str, Form]  # tried before ONNX
+    saved: tuple[str, ...] = ()  # what the learner's own form is made of
 
 
 def export(exports: Sequence[Export], folder: Path, deadline: float) -> dict[str, dict[str, Any]]:
-    """Put `model.onnx` in the place of what was saved of each model that has one and is equal to it, until the deadline.
+    """Put ONNX, or a form made from it, in the place of what was saved of each model that it is equal to, until the deadline.
 
     Returns {"proven": {path: largest difference}, "refused": {path: reason}}. An export that cannot be traced takes 1 to 20
     seconds and cannot be interrupted, so it happens in child processes that are ended at the deadline (`time.monotonic()`).
@@ -146,29 +149,52 @@ def _work(exports: Sequence[Export], folder: Path, deadline: float, longest: flo
         began = time.monotonic()
         if began + longest > deadline:
             return
-        verdict = _attempt(one, folder / one.place)
+        verdict = attempt(one, folder / one.place)
         _write(folder / one.place / VERDICT, json.dumps(verdict).encode())
         longest = max(longest, time.monotonic() - began)
 
 
-def _attempt(one: Export, place: Path) -> dict[str, Any]:
-    """Export and prove one model; the file is there only if it is equal."""
+def attempt(one: Export, place: Path) -> dict[str, Any]:
+    """Export and prove one model; files are there, as `kept` names them, only if they are equal to it."""
     verdict: dict[str, Any] = {}
     try:
         for content in one.model.export(one.views):
-            verdict = _verdict(content, one)
+            for name, form in one.forms.items():
+                verdict = _formed(name, form, content, one, place)
+                if "proven" in verdict:
+                    return verdict
+            verdict = _verdict(lambda onnx=content: OnnxModel(onnx), one)
             if "proven" in verdict:
                 _write(place / ONNX, content)
-                break
+                return {**verdict, "kept": [ONNX]}
     except Exception as problem:  # an export that fails costs nothing: the learner's own form is there
         verdict = _refused(problem)
     return verdict
 
 
-def _verdict(content: bytes, one: Export) -> dict[str, Any]:
-    """Whether onnxruntime makes of it what the model says."""
+def _formed(name: str, form: Form, content: bytes, one: Export, place: Path) -> dict[str, Any]:
+    """A form made and proven, its files in the model's place; nothing where it is of no use."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            files = form.make(content)
+        except Exception as problem:
+            return _refused(problem)
+        if files is None:
+            return {}
+        for file, inside in files.items():
+            (Path(scratch) / file).write_bytes(inside)
+        verdict = _verdict(lambda: form.load(Path(scratch)), one)
+    if "proven" not in verdict:
+        return verdict
+    for file, inside in {**files, FORM: json.dumps({"form": name}).encode()}.items():
+        _write(place / file, inside)
+    return {**verdict, "kept": [*files, FORM]}
+
+
+def _verdict(load: Callable[[], Model], one: Export) -> dict[str, Any]:
+    """Whether what was made says what the model says."""
     try:
-        difference = prove(OnnxModel(content), one.model, one.tensors)
+        difference = prove(load(), one.model, one.tensors)
     except Exception as problem:  # a trace may be no valid graph, and another way may give one
         return _refused(problem)
     return {"proven": difference} if difference <= TOLERANCE else {"refused": f"differs by {difference:.1g}"}
@@ -192,16 +218,21 @@ def prove(portable: Model, trained: Model, tensors: Tensors) -> float:
 
 
 def _gather(exports: Sequence[Export], folder: Path) -> dict[str, dict[str, Any]]:
-    """Collect the verdicts. Of a proven model only ONNX stays; of one without a verdict, cut off, only its own form."""
+    """Collect the verdicts. Of a proven model only what was proven stays; of one without a verdict, cut off, only its own form."""
     found: dict[str, dict[str, Any]] = {"proven": {}, "refused": {}}
     for one in exports:
         place = folder / one.place
         verdict = json.loads((place / VERDICT).read_text()) if (place / VERDICT).exists() else {}
-        for kind, said in verdict.items():
-            found[kind][f"{one.place}/{ONNX}"] = said
-        proven = "proven" in verdict or isinstance(one.model, OnnxModel)
+        kept = verdict.get("kept", ())
+        name = FORM if FORM in kept else ONNX
+        for kind in ("proven", "refused"):
+            if kind in verdict:
+                found[kind][f"{one.place}/{name}"] = verdict[kind]
+        if isinstance(one.model, OnnxModel):
+            kept = (*kept, ONNX)
+        own = one.saved if not kept else ()
         for file in list(place.iterdir()):
-            if file.name != ONNX if proven else file.name in LEFT_BY_EXPORTS:
+            if file.name not in kept and file.name not in own:
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..ranges import Choice, Float, Int, Name, Range
 from .data import Modality, Probe, Sight, Source, Transform
+from .forms import Form, Network, Target
 from .grammar import Family, Loss, Optimiser, Part, Production, Slot
 from .learning import Aim, Fitted, Learner, Model, Rung
 from .outputs import Metric, Output, State
@@ -23,6 +24,7 @@ __all__ = [
     "Family",
     "Fitted",
     "Float",
+    "Form",
     "Int",
     "Job",
     "Learner",
@@ -32,6 +34,7 @@ __all__ = [
     "Model",
     "Moment",
     "Name",
+    "Network",
     "Optimiser",
     "Output",
     "Part",
@@ -48,5 +51,6 @@ __all__ = [
     "Slot",
     "Source",
     "State",
+    "Target",
     "Transform",
 ]

@@ -1,0 +1,35 @@
+"""Level 0: operations no framework has. Binary networks on XNOR and popcount, as productions like any other."""
+
+from __future__ import annotations
+
+from metalearner.hookspecs import hookimpl
+from metalearner.kinds import Family, Form, Probe, Production
+
+from .families import FAMILIES
+from .forms import Packed
+from .probe import Binary
+from .productions import PRODUCTIONS
+
+
+@hookimpl
+def register_productions() -> list[Production]:
+    """Binary blocks, mixers and the encoder made of them."""
+    return list(PRODUCTIONS)
+
+
+@hookimpl
+def register_families() -> list[Family]:
+    """Networks that take part where size or latency is limited."""
+    return list(FAMILIES)
+
+
+@hookimpl
+def register_probes() -> list[Probe]:
+    """How viable signs are."""
+    return [Binary()]
+
+
+@hookimpl
+def register_forms() -> list[Form]:
+    """Packed programs."""
+    return [Packed()]
