@@ -49,6 +49,12 @@ def run(
     group_by: Annotated[
         str | None, typer.Option(help="A column of what belongs together (patient, photograph): never split apart.")
     ] = None,
+    max_size: Annotated[
+        str | None, typer.Option(help='What the deployed models may take on disk: "200kB". A sentence may say it, too.')
+    ] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help='What predicting one row alone may take on this machine: "1ms".')
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/<name>-<id> otherwise.")] = None,
     test: Annotated[str, typer.Option(help="The sealed rows: a fraction, a file, or none; auto is a fifth.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
@@ -72,7 +78,7 @@ def run(
     from .request import Request, parse_budget
     from .task import Wish
 
-    wish = Wish(sentence, target, metric, goal, group_by)
+    wish = Wish(sentence, target, metric, goal, group_by, max_size, max_latency)
     named = tuple(n.strip() for n in families.split(",") if n.strip())
     request = Request(source, wish, parse_budget(budget), out, test, seed, cold, blind, executor, workers, address,
                       searcher, named)  # fmt: skip

@@ -172,6 +172,31 @@ class Schema(Record):
 
 
 @dataclass(frozen=True)
+class Limits(Record):
+    """What the models of a bundle may take together, once deployed; None where nothing was said."""
+
+    size: int | None = None  # bytes on disk
+    latency: float | None = None  # seconds for one row alone, on this machine
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any."""
+        return self.size is not None or self.latency is not None
+
+    def allow(self, size: float, latency: float) -> bool:
+        """Whether a model of so many bytes and seconds keeps them."""
+        return not self.exceeded(size, latency)
+
+    def exceeded(self, size: float, latency: float) -> str:
+        """Which one is not kept, in words; empty where all are."""
+        if self.size is not None and size > self.size:
+            return f"It takes {size / 1e3:,.4g} kB; at most {self.size / 1e3:,.4g} are allowed."
+        if self.latency is not None and latency > self.latency:
+            return f"It takes {latency * 1e3:.3g} ms for a row alone; at most {self.latency * 1e3:.3g} are allowed."
+        return ""
+
+
+@dataclass(frozen=True)
 class Task(Record):
     """What is wanted: the target, how it is scored, when it counts as met."""
 
@@ -183,6 +208,11 @@ class Task(Record):
     goal: float | None = None
     reasons: tuple[str, ...] = ()
     group_by: str = ""  # rows with one value of this column stay on one side of every split
+    limits: Limits = Limits()
+
+    @classmethod
+    def _revive(cls, name: str, value: Any) -> Any:
+        return Limits.from_json(value) if name == "limits" else super()._revive(name, value)
 
 
 @dataclass(frozen=True)

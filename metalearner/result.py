@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ class Run:
     registry: Registry
     interrupted: bool = False
     ladder: str = ""  # with a goal: at which level of automation the search stopped, and why
+    limits: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # of each limit: what was measured, whether it is kept
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -79,6 +82,7 @@ class Run:
                 "seconds": self.seconds,
                 "interrupted": self.interrupted,
                 "ladder": self.ladder,
+                "limits": self.limits,
                 "bundle": str(self.folder / "bundle"),
             }
         )

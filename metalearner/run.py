@@ -17,6 +17,7 @@ from .data import Reading, Sealed, prepare, read
 from .data.prepare import Split
 from .dataset import Dataset
 from .deploy import Bundle, package
+from .deploy.weigh import weighed
 from .describe import describe
 from .describe.sentence import embed
 from .errors import RunError
@@ -50,7 +51,7 @@ OWED_LEAST = 1.0
 AFTERWARDS = 0.6
 # Facts of a trial that mean something within its run alone.
 OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch",
-             "row_seconds", "row_seconds_once")  # fmt: skip
+             "row_seconds", "row_seconds_once", "bytes", "alone", "form")  # fmt: skip
 
 
 def run(
@@ -84,7 +85,9 @@ def run(
         finally:
             executor.stop()
         warm.wait()
-        ensemble = combine(trials, folder, setting, story, affordable(trials, kept_apart(setting, sealed), clock))
+        ensemble = combine(
+            trials, folder, setting, story, affordable(trials, kept_apart(setting, sealed), clock, setting)
+        )
         answers = measure(ensemble, sealed, setting)
         evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
         scorecard = evaluate(
@@ -92,11 +95,12 @@ def run(
         )
         story.tell("evaluate", scorecard=scorecard)
         bundle = deliver(folder, ensemble.predictor, answers, scorecard, setting, clock)
-        story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable)
+        limits = keeps(setting, folder)
+        story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable, limits=limits)
         experiences = [experience(t, setting) for t in trials]
         refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
-                   clock.interrupted, said)  # fmt: skip
+                   clock.interrupted, said, limits)  # fmt: skip
         (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
         story.tell(
             "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
@@ -164,11 +168,11 @@ def heard(hunt: Search, setting: Setting, trials: Path, story: Story, warm: Warm
         warm.beside(learner.name, partial(learner.warm, setting.views))
 
 
-def affordable(trials: list[Trial], rows: int, clock: Clock) -> Cost:
-    """What each trial costs to predict the rows kept apart, and what is left for it."""
+def affordable(trials: list[Trial], rows: int, clock: Clock, setting: Setting) -> Cost:
+    """What each trial costs to predict the rows kept apart, what is left for it, and what may be deployed."""
     left = clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget)
     most = max(OWED_LEAST, left) if clock.budget.seconds else float("inf")
-    return Cost({t.name: price(t, rows) for t in trials}, most)
+    return Cost({t.name: price(t, rows) for t in trials}, most, setting.task.limits)
 
 
 def kept_apart(setting: Setting, sealed: Sealed | None) -> int:
@@ -298,6 +302,16 @@ def deliver(
     about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label}
     proof = dataset.fields.take(np.arange(min(64, dataset.rows)))
     return package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 1.0)
+
+
+def keeps(setting: Setting, folder: Path) -> dict[str, dict[str, Any]]:
+    """For each limit of the task what it is, what the bundle takes, measured here and now, and whether that is kept."""
+    limits = setting.task.limits
+    if not limits.given:
+        return {}
+    taken = weighed(Bundle.open(folder / "bundle", setting.registry), setting.dataset.fields.take(np.arange(1)))
+    asked = {name: value for name, value in vars(limits).items() if value is not None}
+    return {n: {"limit": most, "taken": taken[n], "kept": taken[n] <= most} for n, most in asked.items()}
 
 
 def experience(trial: Trial, setting: Setting) -> Experience:

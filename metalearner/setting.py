@@ -82,10 +82,18 @@ class Setting:
         """Families that take part because the description shows what they need."""
         found = {}
         for name, family in self._fitting.items():
-            presets = family.evidence(description.numbers) if family.evidence else ()
+            presets = family.evidence({**description.numbers, **self._limits}) if family.evidence else ()
+            if family.evidence and not presets and name in self.only:
+                presets = family.presets  # it was asked for by name
             if presets:
                 found[name] = replace(family, presets=tuple(self._complete(p) for p in presets))
         return found
+
+    @property
+    def _limits(self) -> dict[str, float | None]:
+        """What the task limits, as families are told of it."""
+        limits = self.task.limits
+        return {"limit.bytes": None if limits.size is None else float(limits.size), "limit.seconds": limits.latency}
 
     @cached_property
     def _fitting(self) -> dict[str, Family]:

@@ -99,6 +99,7 @@ class Narrator:
     def _deploy(self, e: Mapping[str, Any]) -> list[str]:
         portable = f" · {e['portable']}" if e["portable"] else ""
         return [_line("5 deploy", f"{e['bundle']} · {e['bytes'] / 1e6:.1f} MB{portable}"),
+                *[_line("", line) for line in limit_lines(e.get("limits", {}))],
                 _line("6 monitor", "reference stored")]  # fmt: skip
 
     def _learned(self, e: Mapping[str, Any]) -> list[str]:
@@ -108,6 +109,19 @@ class Narrator:
                 "learned", f"{e['records']} records added to your knowledge base{refused} · {e['seconds']:.1f} s in all"
             )
         ]
+
+
+def limit_lines(limits: Mapping[str, Any]) -> list[str]:
+    """What the deployed models take of what they may, and whether that is kept."""
+    shown = {"size": ("models", 1e-3, "kB"), "latency": ("one row alone", 1e3, "ms")}
+    found = []
+    for name, said in limits.items():
+        what, scale, unit = shown[name]
+        verdict = "kept" if said["kept"] else "NOT KEPT"
+        found.append(
+            f"{what} {said['taken'] * scale:.3g} {unit} of at most {said['limit'] * scale:.3g} {unit}: {verdict}"
+        )
+    return found
 
 
 def summary(run: Run) -> str:

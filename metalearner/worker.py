@@ -8,12 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from . import kinds, plugins
+from .arrays import Fold, rows_of
 from .dataset import Dataset
-from .kinds import Aim, Job
-from .records import Trial
+from .deploy.portable import Export
+from .deploy.weigh import weigh
+from .kinds import Aim, Job, Model
+from .records import Config, Trial
 from .train.objective import Objective
+
+# Rows on which a deployed form is proven.
+PROOF = 64
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,15 @@ class Begin(kinds.Begin):
         views = modality.views(dataset.schema)
         fitting = [one for one in registry.learners.values() if one.accepts(views, aim.output)]
         threading.Thread(target=lambda: [one.warm(views) for one in fitting], daemon=True).start()
-        return Objective(dataset, transform, aim, self.folder / "trials", self.began)
+
+        def taken(model: Model, config: Config, fold: Fold) -> dict[str, Any]:
+            learner = registry.get("learners", config.production)
+            rows = {
+                name: tensor.take(np.arange(min(PROOF, rows_of(fold.valid)))) for name, tensor in fold.valid.items()
+            }
+            return weigh(model, learner, aim, Export("", model, fold.views, rows, registry.forms))
+
+        return Objective(dataset, transform, aim, self.folder / "trials", self.began, taken)
 
     def at(self, folder: Path) -> Begin:
         """The same for a copy of the run's folder elsewhere, whose clock may be another."""

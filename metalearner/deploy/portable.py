@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def attempt(one: Export, place: Path) -> dict[str, Any]:
                 verdict = _formed(name, form, content, one, place)
                 if "proven" in verdict:
                     return verdict
-            verdict = _verdict(lambda onnx=content: OnnxModel(onnx), one)
+            verdict = _verdict(partial(OnnxModel, content), one)
             if "proven" in verdict:
                 _write(place / ONNX, content)
                 return {**verdict, "kept": [ONNX]}

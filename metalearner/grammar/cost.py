@@ -25,6 +25,7 @@ class Cost:
     parameters: int
     multiply_adds: int  # of matrix products and convolutions
     activations: int  # numbers written on the way, views not counted
+    bytes: int  # of its weights in a bundle; a parameter with an attribute `bits` takes so many of them, others 32
 
 
 # Allocations write nothing yet.
@@ -62,6 +63,7 @@ def cost(config: Config, views: Mapping[str, View], width: int, productions: Pro
     with torch.no_grad():
         with _Unfilled():
             net = build(config, views, width, productions)
+        weights = [(p.numel(), getattr(p, "bits", 32)) for p in net.parameters()]
         net = net.to("meta").eval()
         try:
             with torch.device("meta"), _Dispatched(work), _Called(work):
@@ -72,7 +74,7 @@ def cost(config: Config, views: Mapping[str, View], width: int, productions: Pro
                 "Modules run from shapes alone; so they export, too.",
                 "Choose with torch.where instead of `if`, and compute constants when the module is made.",
             ) from problem
-    return Cost(sum(p.numel() for p in net.parameters()), work.flops // 2, work.written)
+    return Cost(sum(n for n, _ in weights), work.flops // 2, work.written, sum(n * bits for n, bits in weights) // 8)
 
 
 def multiply_adds(net: torch.nn.Module, inputs: Any) -> int:

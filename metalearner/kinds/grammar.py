@@ -89,7 +89,8 @@ class Family:
     """A named set of derivations: a skeleton, the presets tried first, and what it is good for.
 
     `presets[0]` is the default; all presets share one skeleton. `accepts` says for which views. A family with `evidence` takes
-    part only where the numbers of the description call for it, with the presets that they call for.
+    part only where the numbers of the description call for it, with the presets that they call for; beside these stand
+    "limit.bytes" and "limit.seconds" (for one row), None where the task limits nothing.
     """
 
     name: str

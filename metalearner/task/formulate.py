@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import TaskError, nearest, unknown
 from ..kinds import Metric, Output
 from ..records import Schema, Task
+from .limits import limits
 
 # Fewer labelled rows than this say nothing that would hold on others.
 FEWEST_ROWS = 20
@@ -25,6 +26,8 @@ class Wish:
     metric: str | None = None
     goal: str | None = None  # "0.9" or "recall 0.85"
     group_by: str | None = None  # the column of what belongs together: patient, photograph, speaker
+    max_size: str | None = None  # of the deployed models: "200kB"
+    max_latency: str | None = None  # for one row alone: "1ms"
 
 
 def find_target(schema: Schema, wish: Wish) -> tuple[str, str]:
@@ -92,7 +95,10 @@ def formulate(
         if given is not None:
             metric, reason = _metric(given, metrics, output), source
     reasons = (f"target {name}: {why}", f"{best}: the target is {kind}", f"metric {metric}: {reason}")
-    return Task(wish.sentence, schema.modality, name, best, metric, goal, reasons, _group_by(wish, schema, name))
+    allowed = limits(wish.max_size, wish.max_latency, wish.sentence)
+    return Task(
+        wish.sentence, schema.modality, name, best, metric, goal, reasons, _group_by(wish, schema, name), allowed
+    )
 
 
 def check_target(name: str, values: np.ndarray, present: np.ndarray) -> None:

@@ -20,7 +20,7 @@ from ..dataset import Dataset
 from ..errors import RunError
 from ..kinds import Aim, Modality, Transform
 from ..predictor import Member, Predictor
-from ..records import Trial, best_of_each
+from ..records import Limits, Trial, best_of_each
 from .merit import Merit
 
 # Trials whose predictions are read; candidates of a bag in all and of one family.
@@ -39,6 +39,8 @@ FULL = 0.999
 # Where the first folds hold out so many rows, what was fitted on these alone may join; the ensemble has to be better by so
 # much of the merit that is missing, for a model fitted on all folds is the average of several.
 TELLING, BETTER = 500, 0.03
+# Seconds that a row takes beside its models, where latency is limited: it is decoded and scaled, what they say is calibrated.
+BESIDE = 2e-4
 # New rows fall into the conformal region this often.
 LEVEL = 0.9
 
@@ -51,6 +53,7 @@ class Selection:
     rows: np.ndarray
     prediction: np.ndarray  # of each row, by the choices that row had no part in
     score: float  # of that prediction: an honest estimate
+    models: int | None = None  # of each member at most so many, those of the first folds; None: all
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,19 @@ class Cost:
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     most: float = float("inf")
+    limits: Limits = field(default_factory=Limits)  # of what is deployed
+
+    def too_much(self, trials: Sequence[Trial], weights: np.ndarray) -> bool:
+        """Whether those that have a weight cost more than they may, a model each."""
+        chosen = [t for t, w in zip(trials, weights) if w > 0]
+        return self.of(trials, weights) > self.most or not self.models(chosen, 1)
+
+    def models(self, chosen: Sequence[Trial], most: int) -> int:
+        """Of each of these trials as many models as the limits allow, at most so many."""
+        if not self.limits.given:
+            return most
+        size, alone = (sum(float(t.facts.get(fact, 0.0)) for t in chosen) for fact in ("bytes", "alone"))
+        return next((n for n in range(most, 0, -1) if self.limits.allow(n * size, n * alone + BESIDE)), 0)
 
     def of(self, trials: Sequence[Trial], weights: np.ndarray) -> float:
         """Of those that have a weight."""
@@ -82,6 +98,8 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, co
     whole = _selected(full, len(dataset.folds), folder, dataset, aim, cost)
     part = [t for t in able if t.rung < FULL and t.facts.get("share", 0.0) >= FULL and _folds(t, dataset)]
     folds = min((_folds(t, dataset) for t in part), default=len(dataset.folds))
+    if cost.limits.given:  # an average of several models is what there is no room for
+        return whole
     if folds == len(dataset.folds) or sum(len(dataset.folds[i][1]) for i in range(folds)) < TELLING:
         return whole
     more = _selected(best_of_each([*full, *part]), folds, folder, dataset, aim, cost)
@@ -103,7 +121,8 @@ def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Datase
     naive = aim.output.baseline(aim.state, dataset.target, len(target))
     weights, prediction = bagged(ranked, folder, Merit(aim, target, naive), aim, cost)
     chosen = {t.name: float(w) for t, w in zip(ranked, weights) if w > 0}
-    return Selection(chosen, rows, prediction, aim.score(prediction, target))
+    models = cost.models([t for t in ranked if t.name in chosen], folds) or 1 if cost.limits.given else None
+    return Selection(chosen, rows, prediction, aim.score(prediction, target), models)
 
 
 def _folds(trial: Trial, dataset: Dataset) -> int:
@@ -171,8 +190,9 @@ def _pruned(weights: np.ndarray) -> np.ndarray:
 def _afforded(weights: np.ndarray, trials: Sequence[Trial], cost: Cost) -> np.ndarray:
     """Without the members that cost most for their weight, until the rest costs no more than it may; one stays."""
     kept = weights.copy()
-    while cost.of(trials, kept) > cost.most and (kept > 0).sum() > 1:
-        prices = np.array([cost.seconds.get(t.name, 0.0) for t in trials])
+    while cost.too_much(trials, kept) and (kept > 0).sum() > 1:
+        # Where bytes are what is short, the lightest goes.
+        prices = np.array([cost.seconds.get(t.name, 0.0) if cost.of(trials, kept) > cost.most else 1.0 for t in trials])
         kept[np.argmax(np.where(kept > 0, prices / np.maximum(kept, 1e-9), -1.0))] = 0.0
     return kept / kept.sum()
 
@@ -223,7 +243,8 @@ def assemble(
     for name, weight in selection.weights.items():
         trial = by_name[name]
         learner = aim.registry.get("learners", trial.config.production)
-        models = tuple(learner.load(folder / name / str(i), aim) for i in range(_folds(trial, dataset)))
+        many = min(_folds(trial, dataset), selection.models or len(dataset.folds))
+        models = tuple(learner.load(folder / name / str(i), aim) for i in range(many))
         members.append(Member(name, trial.proposal.family, trial.config, weight, models))
     states = tuple(dataset.transform_state(i, transform) for i in range(max(len(m.models) for m in members)))
     plain = Predictor(dataset.task, dataset.schema, modality, transform, aim.output, aim.state, states, tuple(members))

@@ -59,7 +59,7 @@ class NetLearner(Learner):
         from ..grammar.cost import cost
 
         found = cost(config, views, aim.output.width(aim.state), aim.registry.productions)
-        return {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
+        return {"parameters": found.parameters, "multiply_adds": found.multiply_adds, "weight_bytes": found.bytes}
 
     def together(self, facts: Mapping[str, Any]) -> int:
         """As many as a stack of that size holds, and as are done in a few seconds."""

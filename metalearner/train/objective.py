@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from .. import disk
 from ..arrays import Fold
 from ..dataset import Dataset
 from ..errors import Pruned
-from ..kinds import Aim, Fitted, Job, Transform
-from ..records import Trial, plain
+from ..kinds import Aim, Fitted, Job, Model, Transform
+from ..records import Config, Trial, plain
 from .merit import Merit
 
 
@@ -32,6 +32,8 @@ class Objective:
     aim: Aim
     trials: Path
     began: float  # time.monotonic() of the run's begin
+    # What a model takes once it is deployed; asked where the task limits that.
+    weigh: Callable[[Model, Config, Fold], dict[str, Any]] | None = None
     _folds: dict[int, Fold] = field(default_factory=dict)
 
     def __call__(self, job: Job) -> Iterator[Trial]:
@@ -70,6 +72,8 @@ class Objective:
         kept = set.intersection(*whole) if whole else set()
         folds = [self.fold(i) for i in self._indices(job) if i not in kept]
         configs = [p.config for p in job.proposals]
+        if len(configs) == 1:
+            self._light(learner.look(configs[0], self.fold(0).views, self.aim) if self.dataset.task.limits.size else {})
         fits = learner.fit(configs, folds, self.aim, job.rung, earlier) if folds else (Fitted(c, ()) for c in configs)
         for i, (folder, fitted) in enumerate(zip(earlier, fits)):
             # Fitted side by side they come at the end, all at once: each took its share.
@@ -80,11 +84,12 @@ class Objective:
             one = _single(job, i, job.rung)
             try:
                 yield self._finished(one, _Result(fitted, folds, folder, kept, seconds))
-            except FloatingPointError as problem:
+            except (FloatingPointError, Pruned) as problem:
                 yield self._failed(one, problem)
 
     def _finished(self, job: Job, result: _Result) -> Trial:
         """Score, write everything into a hidden folder, give that its name."""
+        weight = self._weighed(result) if job.rung.share >= 1 else {}
         part = self._part(job.numbers[0])
         began = time.monotonic()
         rows, prediction, merits = self._out_of_fold(result)
@@ -100,6 +105,7 @@ class Objective:
         score, baseline = self.judge(rows, prediction)
         rung = job.rung.share * (len(result.folds) + len(result.kept)) / len(self.dataset.folds)
         facts = {**_earlier_facts(result.earlier), **result.fitted.facts, "baseline": baseline}
+        facts |= weight
         if result.folds:
             facts["row_seconds"] = row_seconds
         facts |= {"folds": len(merits), "share": job.rung.share, "seconds_before": _seconds_before(result.earlier)}
@@ -107,6 +113,23 @@ class Objective:
         skill = self.aim.metric.skill(score, baseline)
         trial = self._trial(job, result.seconds)
         return self._written(part, replace(trial, outcome="ok", rung=rung, score=score, skill=skill, facts=facts))
+
+    def _light(self, facts: Mapping[str, Any]) -> None:
+        """Raise Pruned where weights alone take more than the task allows."""
+        problem = self.dataset.task.limits.exceeded(float(facts.get("weight_bytes", 0)), 0.0)
+        if problem:
+            raise Pruned(problem, "The task limits what is deployed.", "Allow more, or take a smaller one.")
+
+    def _weighed(self, result: _Result) -> dict[str, Any]:
+        """What the first model takes where the task limits that. Raises Pruned where it is too much."""
+        limits = self.dataset.task.limits
+        if not limits.given or self.weigh is None or not result.folds or "bytes" in _earlier_facts(result.earlier):
+            return {}
+        found = self.weigh(result.fitted.models[0], result.fitted.config, result.folds[0])
+        problem = limits.exceeded(found["bytes"], found["alone"])
+        if problem:
+            raise Pruned(problem, "The task limits what is deployed.", "Allow more, or take a smaller one.")
+        return found
 
     def _failed(self, job: Job, failure: Exception) -> Trial:
         """The trial of a proposal that could not be fitted."""
