@@ -27,6 +27,11 @@ def choose(rate: int, median: float) -> dict[str, int]:
     return {"rate": rate, "n_fft": n_fft, "hop": hop, "bands": bands}
 
 
+def kind(options: Mapping[str, Any]) -> str:
+    """What the channels of signals with these options are to each other: "bands" where they are spectrograms."""
+    return "bands" if "bands" in options else ""
+
+
 def hertz(mel: np.ndarray) -> np.ndarray:
     """Mel to Hz (O'Shaughnessy 1987)."""
     return 700 * (10 ** (mel / 2595) - 1)
