@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 FRAMES, BANDS, CAP = 48, 40, 512  # frames of the median recording, mel bands at most, frames at most
 FLOOR = 1e-6
+FINE = 4_000  # denominator of a ratio of rates, at most
 
 
 def choose(rate: int, median: float) -> dict[str, int]:
@@ -55,13 +57,14 @@ def frames(length: float, options: Mapping[str, Any]) -> int:
 
 
 def resample(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    """A recording at another rate, band-limited."""
+    """A recording at another rate, band-limited; the ratio of rates that have little in common is rounded to one part in `FINE`."""
     if rate == wanted:
         return wave
     from scipy.signal import resample_poly
 
-    step = math.gcd(rate, wanted)
-    return resample_poly(wave, wanted // step, rate // step).astype(np.float32)
+    # The filter is as long as the larger number: of 999,983 Hz to 8,000 it would take a gigabyte.
+    ratio = Fraction(wanted, rate).limit_denominator(FINE) or Fraction(1, FINE)
+    return resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32)
 
 
 def samples_needed(rate: int, options: Mapping[str, Any]) -> int:
