@@ -117,13 +117,6 @@ IMAGES = [
                 {"width": 16, "resolution": 32, "norm": "before", "dropout": 0.2},
                 {"lr": 3e-3, "weight_decay": 0.05, "epochs": 30, "patience": 8},
             ),
-            (  # for photographs: mirrored, and two operations drawn for each
-                {"width": 32, "dropout": 0.2},
-                {
-                    "lr": 3e-3, "weight_decay": 0.05, "epochs": 40, "label_smoothing": 0.05, "patience": 14, "augment": 0.5,
-                    "flip": True, "policy": "random-2", "mixup": 0.1, "ema": 0.99,
-                },
-            ),
         ],
         ("convolution",),
     ),

@@ -78,7 +78,6 @@ TUNED: Mapping[str, tuple[tuple[dict[str, Any], dict[str, Any]], ...]] = {
         ({"share": 0.5}, {"epochs": 4}),
         ({"share": 0.25, "rate": 0.3}, {"epochs": 5}),
         ({"share": 0.5, "rate": 0.3, "decay": 1.0}, {"epochs": 6, "label_smoothing": 0.1}),
-        ({"share": 0.5}, {"epochs": 6, "augment": 0.2, "flip": True}),
     ),
 }
 
