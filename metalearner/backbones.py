@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, UserError
+from .errors import DataError, MetalearnerError, UserError
 from .home import home
 from .kinds import Backbone
 from .records import Record
@@ -93,6 +93,22 @@ def add(source: str, name: str = "", revision: str = "", network: bool = False, 
     return found
 
 
+def tried(added: Added, registry: Registry) -> None:
+    """Read the weights of what was just added, once; what cannot be read is forgotten again. DataError says why."""
+    found = registry.productions.get(added.name)
+    if not isinstance(found, Backbone):
+        return  # nothing installed loads it; the list says so
+    try:
+        found.load()
+    except MetalearnerError as problem:
+        remove(added.name)
+        raise DataError(
+            problem.happened,
+            problem.holds or "It was tried, and is not added.",
+            "Save the model again, weights and config together: model.save_pretrained(FOLDER)",
+        ) from problem
+
+
 def remove(name: str) -> Added:
     """Forget a backbone; what was fetched for it is deleted, a folder of the user's stays."""
     found = [one for one in added() if one.name == name]
@@ -158,7 +174,11 @@ def _whole(file: Path) -> None:
         with safe_open(file, "np") as opened:
             opened.keys()
     except (SafetensorError, OSError) as problem:
-        raise DataError(f"'{file}' is not whole: {problem}", "", "Copy or save it again.") from None
+        raise DataError(
+            f"'{file}' is not whole: {problem}",
+            "Weights are read as safetensors, from the first byte to the last.",
+            "Copy or save it again.",
+        ) from None
 
 
 def _fetched(source: str, revision: str, network: bool) -> tuple[Path, str]:
@@ -166,7 +186,11 @@ def _fetched(source: str, revision: str, network: bool) -> tuple[Path, str]:
     import os
 
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        raise DataError(f"There is no folder '{source}'.", "", "Name a folder, or owner/name of a model of the hub.")
+        raise DataError(
+            f"There is no folder '{source}'.",
+            "A backbone is a folder as transformers writes it.",
+            "Name a folder, or owner/name of a model of the hub.",
+        )
     if not network:
         raise DataError(f"There is no folder '{source}'.", "The network is used only when you say so.",
                         f"To fetch it from the hub: metalearner backbone add {source} --revision COMMIT --network")  # fmt: skip
@@ -185,8 +209,9 @@ def _fetched(source: str, revision: str, network: bool) -> tuple[Path, str]:
         tags = HfApi().model_info(source, revision=revision).tags or []
     except Exception as problem:
         shutil.rmtree(target, ignore_errors=True)
-        raise DataError(f"'{source}' could not be fetched: {problem}".splitlines()[0][:300], "",
-                        "Look at the name, the commit and the connection.") from None  # fmt: skip
+        raise DataError(f"'{source}' could not be fetched: {problem}".splitlines()[0][:300],
+                        f"It was asked for at commit {revision[:12]}; nothing is kept of it.",
+                        "Look at the name, the commit and the connection, or copy the folder here.") from None  # fmt: skip
     return target, next((t.partition(":")[2] for t in tags if t.startswith("license:")), "not stated")
 
 

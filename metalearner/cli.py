@@ -334,6 +334,7 @@ def backbone_add(
     from . import backbones, plugins
 
     found = backbones.add(source, name, revision, network, plugins.load().productions)
+    backbones.tried(found, plugins.load())
     typer.echo(
         f"{found.name} reads {backbones.READS[found.raw]}; families {found.name}-linear, {found.name}-tuned and more"
     )

@@ -100,10 +100,11 @@ class View(Record):
     channels: int
     cardinalities: tuple[int, ...] = ()
     raw: str = ""  # what lies beside it as it was decoded, for learners that read it themselves: "text", "pixels"
+    channel_kind: str = ""  # what its channels are to each other: "colours", "bands" of a spectrum; "": nobody knows
 
     def to_json(self) -> dict[str, Any]:
-        """As others; a view with nothing beside it is what it was before there was any."""
-        return {k: v for k, v in super().to_json().items() if k != "raw" or v}
+        """As others; a view of which neither is known is what it was before they could be."""
+        return {k: v for k, v in super().to_json().items() if k not in ("raw", "channel_kind") or v}
 
     @property
     def shape(self) -> tuple[int, ...]:

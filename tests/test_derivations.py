@@ -45,7 +45,7 @@ VIEWS = {
     "one step": View(axes(("time", 1)), 1),
     "three steps": View(axes(("time", 3)), 4),
     "ragged series": View(axes(("time", 40), ragged=0), 3),
-    "long ragged series": View(axes(("time", 700), ragged=0), 1),
+    "long ragged series": View(axes(("time", 1100), ragged=0), 1),
     "two ragged steps": View(axes(("time", 2), ragged=0), 1),
     "many channels": View(axes(("time", 12)), 150),
     "spectrum": View(axes(("space", 91)), 1),

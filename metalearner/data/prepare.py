@@ -43,6 +43,12 @@ def prepare(
     `card` names the data set (name, group, source, licence). Equal rows stay on one side of every cut.
     """
     fields, target, findings = _labelled(reading, task)
+    if not fields:
+        raise DataError(
+            f"There is no column beside '{task.target}' to tell it from: {', '.join(reading.schema.names)} is all there is.",
+            "Columns that hold one value, or a name for each row, are left out.",
+            "Add columns to learn from, or name another target with --target.",
+        )
     hashes = row_hashes(fields)
     groups = np.unique(hashes, return_inverse=True)[1]
     repeated = len(hashes) - (groups.max() + 1)

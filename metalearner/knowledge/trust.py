@@ -67,6 +67,8 @@ def check_description(description: Description) -> None:
     _need(all(_number(v) for v in description.sentence), "finite numbers for its sentence", description.sentence)
     shapes = [(a.size for a in view.axes) for view in description.views.values()]
     _need(all(_number(size) for sizes in shapes for size in sizes), "sizes of axes in its views", description.views)
+    kinds = [view.channel_kind for view in description.views.values()]
+    _need(all(kind == "" or _word(kind) for kind in kinds), "plain names for what its channels are", kinds)
     _need(
         all(_word(n) and _number(v) for n, v in description.probes.items()),
         "versions of its probes",

@@ -11,7 +11,7 @@ import torch
 
 from ..kinds import Loss
 from ..records import View
-from .augment import augment, mixup
+from .augment import Manner, augment, mixup
 from .samples import Input
 
 # Rows on which a loss is tried, a group, to see how it can be called.
@@ -81,13 +81,13 @@ class Goal:
         smoothing = [float(r["label_smoothing"]) if loss.loss.smooths else 0.0 for r in recipes]
         self.smoothing = torch.tensor(smoothing) if any(smoothing) else None
         self.mixing = [float(r["mixup"]) for r in recipes]
-        self.changing = [float(r["augment"]) for r in recipes]
+        self.recipes, self.changing = recipes, any(float(r["augment"]) for r in recipes)
 
     def batch(self, inputs: list[Input], target: torch.Tensor, generator: torch.Generator) -> Batch:
         """Rows (K, B, ...) as the networks see them."""
-        if any(self.changing):
-            strength = torch.tensor(self.changing).repeat_interleave(target.shape[1])
-            flat = augment(_each(inputs, lambda t: t.flatten(0, 1)), self.views, strength, generator)
+        if self.changing:
+            manner = Manner.of(self.recipes, target.shape[1])
+            flat = augment(_each(inputs, lambda t: t.flatten(0, 1)), self.views, manner, generator)
             inputs = _each(flat, lambda t: t.unflatten(0, target.shape))
         if not any(self.mixing):
             return Batch(inputs, target)

@@ -8,6 +8,9 @@ from ..kinds import Production, Slot
 from ..ranges import Choice, Float, Int, Name, Range
 from .optimisers import OPTIMISERS
 
+# What augmentation does beyond what the axes say: the first nothing; see `augment`.
+POLICIES = ("basic", "channels", "random-1", "random-2")
+
 
 class NetRoot(Production):
     """Net -> Encoder+ Fusion? Recipe: an encoder a view, in their order; the head comes from the task's output.
@@ -33,13 +36,16 @@ class Gradient(Production):
     symbol = "recipe"
     loose = (
         "lr", "weight_decay", "epochs", "schedule", "warmup", "label_smoothing", "patience", "ema", "mixup", "augment",
+        "flip", "policy",
     )  # fmt: skip
 
     def space(self) -> Mapping[str, Range]:
         """Learning rate and weight decay are AdamW's; epochs are the longest a fit may take.
 
         `ema` keeps an exponential average of the weights (Polyak and Juditsky 1992), 0 the weights themselves; `mixup` and
-        `augment` are strengths, 0 is off. What `augment` does depends on the kinds of the axes; to columns it does nothing.
+        `augment` are strengths, 0 is off. What `augment` does depends on the kinds of the axes; to columns it does nothing. `flip`
+        and `policy` say what else it does at that strength: mirror pictures; jitter their colours or draw operations for them
+        (RandAugment, Cubuk et al. 2020), blank bands of spectra (SpecAugment, Park et al. 2019).
         """
         return {
             "optimiser": Name("optimisers", tuple(o.name for o in OPTIMISERS)),
@@ -55,6 +61,8 @@ class Gradient(Production):
             "ema": Choice((0.0, 0.99, 0.998)),
             "mixup": Float(0.0, 0.4, 0.0),
             "augment": Choice((0.0, 0.2, 0.5)),
+            "flip": Choice((False, True)),
+            "policy": Choice(POLICIES),
         }
 
 

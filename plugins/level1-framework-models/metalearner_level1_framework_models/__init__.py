@@ -18,7 +18,7 @@ def register_productions() -> list[Production]:
 
 @hookimpl
 def register_learners() -> list[Learner]:
-    """Linear models, boosted trees, random convolutions."""
+    """Linear models, boosted trees, random convolutions; networks over samples."""
     from .learners import LEARNERS
 
     return list(LEARNERS)
@@ -31,5 +31,6 @@ def register_families() -> list[Family]:
     from .families import NET_FAMILIES
     from .pictured_families import PICTURED_FAMILIES
     from .table_families import TABLE_FAMILIES
+    from .waveforms import FAMILY
 
-    return [*NET_FAMILIES, *TABLE_FAMILIES, *PICTURED_FAMILIES, *CLASSIC_FAMILIES]
+    return [*NET_FAMILIES, *TABLE_FAMILIES, *PICTURED_FAMILIES, *CLASSIC_FAMILIES, FAMILY]

@@ -1,4 +1,4 @@
-"""The learners without gradients this plugin brings, and the productions they interpret."""
+"""The learners this plugin brings beside networks, and the productions they interpret."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .linear import LinearLearner
 from .neighbours import NeighbourLearner
 from .random_conv import RandomConvLearner
 from .trees import TreesLearner
+from .waveforms import PRODUCTION, WaveformLearner
 
 _FOLDWISE: list[FoldwiseLearner] = [
     LinearLearner(),
@@ -21,5 +22,5 @@ _FOLDWISE: list[FoldwiseLearner] = [
     NeighbourLearner(),
 ]
 
-LEARNERS: list[Learner] = list(_FOLDWISE)
-LEARNER_PRODUCTIONS: list[Production] = [learner.production for learner in _FOLDWISE]
+LEARNERS: list[Learner] = [*_FOLDWISE, WaveformLearner()]
+LEARNER_PRODUCTIONS: list[Production] = [*(learner.production for learner in _FOLDWISE), PRODUCTION]

@@ -49,10 +49,10 @@ class Brief(Production):
 
     name = "brief"
     symbol = "brief"
-    loose = ("lr", "weight_decay", "epochs", "label_smoothing", "augment")
+    loose = ("lr", "weight_decay", "epochs", "label_smoothing", "augment", "flip")
 
     def space(self) -> Mapping[str, Range]:
-        """As those of "gradient"; the learning rate is the head's."""
+        """As those of "gradient"; the learning rate is the head's. What is changed and mirrored is what the layers below gave."""
         return {
             "optimiser": Name("optimisers", ("adamw",)),
             "loss": Name("losses", ("auto",)),
@@ -67,4 +67,5 @@ class Brief(Production):
             "ema": Choice((0.0, 0.99)),
             "mixup": Choice((0.0,)),
             "augment": Choice((0.0, 0.2, 0.5)),
+            "flip": Choice((False, True)),
         }

@@ -13,7 +13,8 @@ from metalearner.errors import DataError
 from .listing import Listing, some
 from .pixels import SUFFIXES
 
-SERIES = (".wav", ".ts")
+SERIES = (".wav", ".flac", ".ts")
+TEXTS = {".txt", ".text"}
 # what other modalities read: a folder of these is theirs to judge
 DATA = (*SERIES, ".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".sqlite", ".db", ".npz", ".npy")
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
@@ -27,7 +28,7 @@ def listing(path: Path, levels: Collection[str] = ()) -> Listing | None:
     """
     pictures, others = _found(path)
     where = path.resolve().name
-    if not pictures and any(suffix in DATA for suffix in others):
+    if not pictures and (any(suffix in DATA for suffix in others) or (others.keys() <= TEXTS and others.total() > 1)):
         return None
     if sum(others[suffix] for suffix in SERIES) >= max(1, len(pictures)):
         return None  # recordings with a cover picture

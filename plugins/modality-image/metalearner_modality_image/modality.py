@@ -12,14 +12,14 @@ import numpy as np
 from metalearner.arrays import Array, Fields
 from metalearner.errors import DataError
 from metalearner.kinds import Modality, Source
-from metalearner.records import Axis, Column, Schema, View
+from metalearner.records import Column, Schema, View
 from metalearner.tables import is_frame, labels
 
 from . import archive, folder, listing, paths, rows
 from .features import features
 from .listing import CHUNK, Batch, Listing
 from .pixels import SUFFIXES, Form
-from .scaling import seen_size
+from .scaling import picture, seen_size
 
 
 class ImageModality(Modality):
@@ -61,11 +61,7 @@ class ImageModality(Modality):
     def views(self, schema: Schema) -> dict[str, View]:
         """The view "image": height x width x channels."""
         form = Form.of(schema.options)
-        return {
-            "image": View(
-                tuple(Axis("space", s) for s in seen_size(form.height, form.width)), form.channels, raw="pixels"
-            )
-        }
+        return {"image": picture(seen_size(form.height, form.width), form.channels)}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Brightness, contrast and edge energy; of colour images also the channels' means and saturation."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from metalearner.arrays import RAW, Fields, Tensor, Tensors
@@ -47,7 +49,12 @@ class ImageScaling(Transform):
 
     def views(self, state: State) -> dict[str, View]:
         """The view "image"."""
-        return {"image": View(tuple(Axis("space", side) for side in state["size"]), len(state["mean"]), raw="pixels")}
+        return {"image": picture(state["size"], len(state["mean"]))}
+
+
+def picture(size: Sequence[int], channels: int) -> View:
+    """The view of pictures (height, width), the bytes beside it."""
+    return View(tuple(Axis("space", side) for side in size), channels, raw="pixels", channel_kind="colours")
 
 
 def seen_size(height: int, width: int) -> tuple[int, int]:

@@ -60,7 +60,9 @@ def test_scaling_learns_from_the_training_rows_alone():
     np.testing.assert_allclose(values[:600].mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(values[:600].std(axis=(0, 1, 2)), 1, atol=1e-5)
     assert values[600:].mean() > 3
-    assert scaling.views(state) == {"image": View((Axis("space", 5), Axis("space", 6)), 2, raw="pixels")}
+    assert scaling.views(state) == {
+        "image": View((Axis("space", 5), Axis("space", 6)), 2, raw="pixels", channel_kind="colours")
+    }
 
 
 def test_scaling_of_a_constant_channel_and_of_no_rows():

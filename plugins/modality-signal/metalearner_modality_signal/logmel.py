@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 FRAMES, BANDS, CAP = 48, 40, 512  # frames of the median recording, mel bands at most, frames at most
 FLOOR = 1e-6
+FINE = 4_000  # denominator of a ratio of rates, at most
 
 
 def choose(rate: int, median: float) -> dict[str, int]:
@@ -25,6 +27,11 @@ def choose(rate: int, median: float) -> dict[str, int]:
     hop = int(np.clip(round(median / FRAMES), max(1, round(0.008 * rate)), max(1, round(0.064 * rate))))
     bands = next((b for b in range(BANDS, 3, -1) if filters(rate, n_fft, b).any(axis=1).all()), 4)
     return {"rate": rate, "n_fft": n_fft, "hop": hop, "bands": bands}
+
+
+def kind(options: Mapping[str, Any]) -> str:
+    """What the channels of signals with these options are to each other: "bands" where they are spectrograms."""
+    return "bands" if "bands" in options else ""
 
 
 def hertz(mel: np.ndarray) -> np.ndarray:
@@ -50,13 +57,14 @@ def frames(length: float, options: Mapping[str, Any]) -> int:
 
 
 def resample(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    """A recording at another rate, band-limited."""
+    """A recording at another rate, band-limited; the ratio of rates that have little in common is rounded to one part in `FINE`."""
     if rate == wanted:
         return wave
     from scipy.signal import resample_poly
 
-    step = math.gcd(rate, wanted)
-    return resample_poly(wave, wanted // step, rate // step).astype(np.float32)
+    # The filter is as long as the larger number: of 999,983 Hz to 8,000 it would take a gigabyte.
+    ratio = Fraction(wanted, rate).limit_denominator(FINE) or Fraction(1, FINE)
+    return resample_poly(wave, ratio.numerator, ratio.denominator).astype(np.float32)
 
 
 def samples_needed(rate: int, options: Mapping[str, Any]) -> int:

@@ -15,7 +15,7 @@ from metalearner.kinds import Modality, Source
 from metalearner.records import Axis, Column, Schema, View
 from metalearner.tables import is_frame
 
-from . import heard, npz, recordings, rows, ts
+from . import heard, logmel, npz, recordings, rows, ts
 from .features import features
 from .labels import as_numbers, as_text, column
 from .layout import layout
@@ -79,7 +79,7 @@ class SignalModality(Modality):
         """The view "signal": its axes, channels last."""
         options = schema.options
         axes = tuple(Axis(a["kind"], a["size"], options["ragged"]) for a in options["axes"])
-        return {"signal": View(axes, options["channels"], raw="wave" if heard.COLUMN in options else "")}
+        return {"signal": View(axes, options["channels"], raw=heard.raw(options), channel_kind=logmel.kind(options))}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Mean, deviation, extremes and lag-1 correlation a channel, and the length where it varies."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from metalearner.errors import DataError
 from metalearner.tables import Table, open_table
 from metalearner.tables.cells import word
 
-from . import heard, logmel, wave
+from . import heard, logmel, sound, speech, wave
 from .labels import kind_of_texts
 from .layout import common_length
 from .samples import LABEL_NAMES, Samples
@@ -25,6 +25,10 @@ PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 PREFIX = re.compile(r"([^_]+)_.")
 BROKEN = 0.05  # share of unreadable recordings that is skipped
 CHUNK = 256
+# Samples of recordings that are in memory at once.
+AT_ONCE = 1 << 23
+# Recordings in which speech is looked for to decide about all, and seconds of silence that may come before it.
+LISTENED, SEARCHED = 64, 10.0
 LOOKED_AT, NAMES_RECORDINGS = 50, 0.95  # rows of a table, and the share of them
 
 
@@ -175,10 +179,11 @@ def measure(found: Listing) -> tuple[list[int], dict[str, Any], str]:
     """Readable rows, schema options of their spectrograms, and a note for people."""
     rows, heads, broken = headers(found, skipping=True)
     rate = Counter(h.rate for h in heads).most_common(1)[0][0]
-    lengths = np.array([h.frames * rate / h.rate for h in heads])
-    options: dict[str, Any] = dict(logmel.choose(rate, float(np.median(lengths))))
+    kept, trim, told = _kept([found.files[i] for i in rows], heads)
+    lengths = np.array([h.frames * rate / h.rate for h in heads]) * kept
+    options: dict[str, Any] = {**logmel.choose(rate, float(np.median(lengths))), **trim}
     counts = np.array([logmel.frames(length, options) for length in lengths])
-    notes = [f"log-mel spectrograms of {options['bands']} bands from recordings at {rate} Hz"]
+    notes = [f"log-mel spectrograms of {options['bands']} bands from recordings at {rate} Hz", *told]
     if resampled := sum(h.rate != rate for h in heads):
         notes.append(f"{resampled} of another rate are resampled")
     if cut := int((counts > logmel.CAP).sum()):
@@ -188,13 +193,36 @@ def measure(found: Listing) -> tuple[list[int], dict[str, Any], str]:
         notes.append(f"of the parts of the folder '{found.about['part']}' is read")
     if broken:
         options["skipped"] = len(broken)
-        notes.append(f"the first unreadable recording is {broken[0]}")
-    if heard.wanted():
-        options |= heard.options(float(np.median([h.frames / h.rate for h in heads])))
-        notes.append("the recordings themselves are kept for models that listen")
+        notes.append(f"{len(broken)} unreadable recordings are skipped, the first is {broken[0]}")
+    beside, note = heard.options([h.frames * kept / h.rate for h in heads], rate)
+    options |= beside
+    notes += [note] if note else []
     size = common_length(np.minimum(counts, logmel.CAP))
     options |= {"ragged": True, "channels": options["bands"], "axes": [{"kind": "time", "size": size}], "pool": 1}
     return rows, options | found.about, "; ".join(notes)
+
+
+def _kept(files: Sequence[Path], heads: Sequence[wave.Header]) -> tuple[float, dict[str, Any], list[str]]:
+    """What share of a recording is left in the middle when silence is cut off, the option that says so, and what to tell."""
+    if sound.SPEECH not in sound.asked():
+        return 1.0, {}, []
+    if why := speech.missing():
+        return 1.0, {}, [f"silence is left in, for {why}"]
+    some = np.unique(np.linspace(0, len(files) - 1, min(LISTENED, len(files))).astype(int))
+    shares: list[float] = []
+    for group in _together([int(SEARCHED * heads[i].rate) for i in some]):
+        chosen = [heads[some[j]] for j in group]
+        given = [_samples(files[some[j]], head, int(SEARCHED * head.rate)) for j, head in zip(group, chosen)]
+        spans = speech.spoken(given, [head.rate for head in chosen])
+        shares += [
+            min(1.0, (span[1] - span[0]) * head.rate / max(1, len(own)))
+            for span, head, own in zip(spans, chosen, given)
+            if span
+        ]
+    told = f"speech is heard in {len(shares)} of {len(some)} recordings"
+    if len(shares) < speech.MOST * len(some):
+        return 1.0, {}, [f"silence is left in, for {told}"]
+    return float(np.median(shares)), {"trimmed": "silero-vad"}, [f"silence around speech is cut off, for {told}"]
 
 
 def read(found: Listing, options: Mapping[str, Any], skipping: bool) -> Iterator[Samples]:
@@ -202,19 +230,56 @@ def read(found: Listing, options: Mapping[str, Any], skipping: bool) -> Iterator
     rows, heads, _ = headers(found, skipping)
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
-        both = [_both(found.files[i], head, options) for i, head in zip(part, heads[start : start + CHUNK])]
-        spectra = Ragged.pack([spectrum for spectrum, _ in both])
-        listened = Ragged.pack([own for _, own in both if own is not None]) if heard.COLUMN in options else None
+        chosen = heads[start : start + CHUNK]
+        needed = [needed_of(head.rate, options) for head in chosen]
+        made = []
+        for group in _together(needed) if "trimmed" in options else [[j] for j in range(len(part))]:
+            given = [(_samples(found.files[part[j]], chosen[j], needed[j]), chosen[j].rate) for j in group]
+            made += both(given, options)
+        spectra = Ragged.pack([spectrum for spectrum, _ in made])
+        listened = Ragged.pack([own for _, own in made if own is not None]) if heard.COLUMN in options else None
         yield Samples(spectra, None if found.labels is None else found.labels[part], heard=listened)
 
 
-def _both(file: Path, head: wave.Header, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    """A recording's spectrogram, and itself where it is wanted."""
-    about = options.get(heard.COLUMN)
-    needed = logmel.samples_needed(head.rate, options)
-    if about:
-        needed = max(needed, int(np.ceil(about["samples"] * head.rate / about["rate"])) + 1)
+def _together(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Positions, in order, of recordings of these sizes (samples) that may be in memory at once."""
+    group: list[int] = []
+    for i, _ in enumerate(sizes):
+        if group and sum(sizes[j] for j in group) + sizes[i] > AT_ONCE:
+            yield group
+            group = []
+        group.append(i)
+    if group:
+        yield group
+
+
+def _samples(file: Path, head: wave.Header, most: int) -> np.ndarray:
     with file.open("rb") as opened:
-        samples = wave.samples(opened, head, needed)
-    spectrum = logmel.log_mel(logmel.resample(samples, head.rate, options["rate"]), options)
-    return spectrum, heard.listened(samples, head.rate, about) if about else None
+        return wave.samples(opened, head, most)
+
+
+def needed_of(rate: int, options: Mapping[str, Any]) -> int:
+    """Samples at `rate` of which anything can be used."""
+    about = options.get(heard.COLUMN)
+    needed = logmel.samples_needed(rate, options)
+    if about:
+        needed = max(needed, int(np.ceil(about["samples"] * rate / about["rate"])) + 1)
+    return needed + int(SEARCHED * rate) if "trimmed" in options else needed
+
+
+def both(
+    recordings: Sequence[tuple[np.ndarray, int]], options: Mapping[str, Any]
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """Of recordings (samples,), each with its rate, the spectrogram, and the recording itself where it is wanted."""
+    about = options.get(heard.COLUMN)
+    rates = [rate for _, rate in recordings]
+    waves = [samples for samples, _ in recordings]
+    if "trimmed" in options and waves:
+        waves = speech.trimmed(waves, rates)
+    return [
+        (
+            logmel.log_mel(logmel.resample(own, rate, options["rate"]), options),
+            heard.listened(own, rate, about) if about else None,
+        )
+        for own, rate in zip(waves, rates)
+    ]

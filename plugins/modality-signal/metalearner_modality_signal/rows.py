@@ -13,7 +13,7 @@ import numpy as np
 from metalearner.arrays import Ragged
 from metalearner.errors import DataError
 
-from . import heard, logmel, wave
+from . import heard, recordings, wave
 from .labels import from_values
 from .samples import Samples
 
@@ -54,7 +54,7 @@ def _signal(number: int, row: Mapping[str, Any], options: Mapping[str, Any]) -> 
     except (ValueError, TypeError):
         raise DataError(f"The signal in row {number} is no rectangle of numbers.", *_HINT) from None
     if "rate" in options and signal.ndim == 1 and signal.size:
-        return _both(np.nan_to_num(signal).astype(np.float32), options["rate"], options)
+        return recordings.both([(np.nan_to_num(signal).astype(np.float32), options["rate"])], options)[0]
     if signal.ndim == 1:
         signal = signal[:, None]
     if not 2 <= signal.ndim <= 4 or 0 in signal.shape:
@@ -68,12 +68,6 @@ def _signal(number: int, row: Mapping[str, Any], options: Mapping[str, Any]) -> 
     return signal, None
 
 
-def _both(samples: np.ndarray, rate: int, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    about = options.get(heard.COLUMN)
-    spectrum = logmel.log_mel(logmel.resample(samples, rate, options["rate"]), options)
-    return spectrum, heard.listened(samples, rate, about) if about else None
-
-
 def _recording(number: int, text: str, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
     """A WAV file in base64. A path is never opened: rows may come from strangers."""
     if "rate" not in options:
@@ -85,8 +79,8 @@ def _recording(number: int, text: str, options: Mapping[str, Any]) -> tuple[np.n
         raise DataError(
             f"The recording in row {number} cannot be read: {error}.", "It is a WAV file in base64."
         ) from None
-    needed = max(logmel.samples_needed(head.rate, options), int(heard.SECONDS * head.rate) * (heard.COLUMN in options))
-    return _both(wave.samples(file, head, needed), head.rate, options)
+    samples = wave.samples(file, head, recordings.needed_of(head.rate, options))
+    return recordings.both([(samples, head.rate)], options)[0]
 
 
 _HINT = ("A row holds 'signal': nested lists of numbers (axes..., channels).", 'Try {"signal": [[0.1], [0.2], ...]}.')

@@ -10,6 +10,7 @@ from metalearner.arrays import RAW, Array, Fields, Ragged, Tensor, Tensors
 from metalearner.kinds import State, Transform
 from metalearner.records import Axis, Schema, View
 
+from . import heard, logmel
 from .heard import COLUMN
 from .layout import common_length
 
@@ -32,6 +33,8 @@ class SignalScaling(Transform):
         own = fields.get(COLUMN)
         return {
             "heard": int(own.lengths.max(initial=1)) if isinstance(own, Ragged) else 0,
+            "raw": heard.raw(schema.options),
+            "channel_kind": logmel.kind(schema.options),
             "axes": [{"kind": k, "size": int(s)} for k, s in zip(kinds, sizes)],
             "ragged": isinstance(signal, Ragged),
             "centre": [s[0] for s in scales],
@@ -55,7 +58,9 @@ class SignalScaling(Transform):
     def views(self, state: State) -> dict[str, View]:
         """The view "signal"."""
         axes = tuple(Axis(a["kind"], a["size"], state["ragged"]) for a in state["axes"])
-        return {"signal": View(axes, len(state["centre"]), raw="wave" if state.get("heard") else "")}
+        # states of before there were other kinds of raw sound say nothing of it
+        raw = state.get("raw", "wave") if state.get("heard") else ""
+        return {"signal": View(axes, len(state["centre"]), raw=raw, channel_kind=state.get("channel_kind", ""))}
 
 
 def _heard(column: Array, longest: int) -> Tensor:

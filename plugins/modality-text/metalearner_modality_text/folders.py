@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .texts import LONGEST
+from .texts import LONGEST, Counts
 
 SUFFIXES = (".txt", ".md", ".text")
+# Bytes up to which a file may be blank.
+SHORT = 64
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,27 @@ def listing(path: Path) -> Listing | None:
 
 def read(files: tuple[Path, ...]) -> Iterator[str]:
     """The beginning of each file, as UTF-8 where it is, else as Latin-1."""
+    return map(_beginning, files)
+
+
+def counted(files: tuple[Path, ...]) -> Counts:
+    """What there is to tell of files; only those that are very short or very long are opened."""
+    found = Counts()
     for file in files:
-        with file.open("rb") as opened:
-            data = opened.read(4 * LONGEST)
-        try:
-            yield data.decode("utf-8-sig")
-        except UnicodeDecodeError as problem:
-            cut_off = problem.start > len(data) - 4  # within a character, not at a wrong one
-            yield data[: problem.start].decode("utf-8-sig") if cut_off else data.decode("latin-1")
+        size = file.stat().st_size
+        if size <= SHORT or size > LONGEST:
+            found.add(_beginning(file))
+    return found
+
+
+def _beginning(file: Path) -> str:
+    with file.open("rb") as opened:
+        data = opened.read(4 * LONGEST + 4)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        cut_off = problem.start > len(data) - 4  # within a character, not at a wrong one
+        return data[: problem.start].decode("utf-8-sig") if cut_off else data.decode("latin-1")
 
 
 def _folders(path: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from metalearner.tables.rows import hold_arrays
 
 from . import folders
 from .marks import MARKS, MOST_WORDS, measured, view_names
-from .texts import LONGEST, are_texts, packed, unpacked, written
+from .texts import Counts, are_texts, packed, unpacked, written
 
 LOOKED_AT = 500  # cells of each column
 CHUNK = 2000  # files
@@ -38,7 +38,14 @@ class TextModality(Modality):
             listed = folders.listing(path)
             if listed is None:
                 return None
-            columns = (Column(TEXT, "text"), labels.column(LABEL, listed.labels))
+            counts = folders.counted(listed.files)
+            if counts.empty == len(listed.files):
+                raise DataError(
+                    f"All {counts.empty} text files in '{path.name}' are empty.",
+                    "There must be something to learn from.",
+                    "Check how they were written.",
+                )
+            columns = (Column(TEXT, "text", note=counts.note), labels.column(LABEL, listed.labels))
             return Schema("text", path.name, len(listed.files), columns, {"form": "folder"}, LABEL)
         if isinstance(source, list) and (not source or hold_arrays(source)):
             return None
@@ -91,16 +98,20 @@ def _of_table(table: Table) -> Schema | None:
     """None where the first cells of no column are texts."""
     texts: list[str] = []
     cells: dict[str, list[Any]] = {name: [] for name in table.names}
-    cut = rows = 0
+    counts: dict[str, Counts] = {}
+    rows = 0
     for n, chunk in enumerate(table.read(table.names)):
         if not n:
             texts = [name for name in table.names if are_texts(list(chunk[name][:LOOKED_AT]))]
             if not texts:
                 return None
+            counts = {name: Counts() for name in texts}
         rows += len(next(iter(chunk.values())))
-        cut += sum(isinstance(c, str) and len(c) > LONGEST for name in texts for c in chunk[name])
         for name in table.names:
-            if name not in texts:
+            if name in counts:
+                for cell in chunk[name]:
+                    counts[name].add(cell)
+            else:
                 cells[name] += list(chunk[name])
     beside = [name for name in table.names if name not in texts]
     if not beside:
@@ -109,10 +120,9 @@ def _of_table(table: Table) -> Schema | None:
             "Labels are needed to learn from.",
             "Add them as a further column.",
         )
-    note = f"{cut} texts are longer than {LONGEST:,} characters, of these the beginning is used" if cut else ""
     extra = "not part of the text, left out" if len(beside) > 1 else ""
     columns = [
-        Column(name, "text", note=note) if name in texts else labels.column(name, cells[name], extra)
+        Column(name, "text", note=counts[name].note) if name in texts else labels.column(name, cells[name], extra)
         for name in table.names
     ]
     hint = labels.target_hint(beside)

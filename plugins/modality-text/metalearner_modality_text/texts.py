@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,34 @@ def written(cell: Any) -> str:
     if isinstance(cell, dict | list | tuple):
         return json.dumps(cell, default=str, ensure_ascii=False)[:LONGEST]
     return str(cell)
+
+
+@dataclass
+class Counts:
+    """What there is to tell of cells that should hold texts."""
+
+    empty: int = 0
+    long: int = 0
+    others: int = 0
+
+    def add(self, cell: Any) -> None:
+        """Take one in."""
+        text = written(cell)
+        self.empty += not text.strip()
+        self.long += isinstance(cell, str | bytes) and len(cell) > LONGEST
+        self.others += bool(text.strip()) and not isinstance(cell, str | bytes)
+
+    @property
+    def note(self) -> str:
+        """For people; empty where there is nothing."""
+        told = [
+            f"{self.empty:,} texts are empty" if self.empty else "",
+            f"{self.long:,} texts are longer than {LONGEST:,} characters, of these the beginning is used"
+            if self.long
+            else "",
+            f"{self.others:,} cells are no texts, these are read as they would be written" if self.others else "",
+        ]
+        return "; ".join(filter(None, told))
 
 
 def are_texts(cells: Sequence[Any]) -> bool:

@@ -25,6 +25,8 @@ POSITION = Choice(("none", "learned", "sinusoidal"))
 PICTURED = (16, 1024)
 # Folded channels that a first layer still takes.
 FOLDED = 1 << 15
+# Samples from which on a series is looked at as raw sound is.
+RAW = 1024
 
 
 class Flatten(Production):
@@ -175,6 +177,45 @@ class Steps(Leading):
         return Module(view, self.leads(view), self.gives(numbers, view, view), steps, numbers)
 
 
+class Sinc(Leading):
+    """Learned band-pass filters over the samples of one long series, their power on a logarithmic scale (after SincNet)."""
+
+    name = "sinc"
+    tags = ("convolution", "waveform")
+    evidence = ("order.gain",)
+
+    def space(self) -> Mapping[str, Range]:
+        """As those of steps; `taps` is the length of a filter."""
+        return {
+            "width": Int(16, 192, 64, log=True),
+            "positions": Choice((128, 64, 256, 512)),
+            "taps": Choice((129, 65, 251)),
+            "activation": ACTIVATION,
+            "position": POSITION,
+        }
+
+    def leads(self, view: View) -> tuple[int, ...]:
+        """The time axis."""
+        return STEPS.leads(view) if view.kinds == ("time",) else ()
+
+    def accepts(self, view: View) -> bool:
+        """One channel of at least 1,024 samples, no codes beside it."""
+        one = view.kinds == ("time",) and view.channels == 1 and not view.cardinalities
+        return one and view.axes[0].size >= RAW
+
+    def gives(self, numbers: Mapping[str, Any], view: View, inner: View) -> View:
+        """One axis, shorter."""
+        return STEPS.gives(numbers, view, inner)
+
+    def build(self, numbers: Mapping[str, Any], view: View, parts: Mapping[str, Sequence[Part]]) -> nn.Module:
+        """(values, codes, mask) -> (B, steps, width), mask."""
+        from ..networks.sinc import Sinc as Module
+        from .bounds import shortening
+
+        steps = shortening(view.axes[0].size, numbers["positions"])
+        return Module(view, self.leads(view), self.gives(numbers, view, view), steps, numbers)
+
+
 class Elements(Leading):
     """The elements of the one set axis, everything else about them in their channels; then a linear layer."""
 
@@ -305,5 +346,7 @@ class Seriate(Pictured):
         return Seriated(view, picture, PATCHES.build(numbers, picture, parts))
 
 
-PATCHES = Patches()
-TOKENISERS: list[Production] = [Flatten(), Columns(), PATCHES, Steps(), Elements(), Axes(), Reshape(), Seriate()]
+PATCHES, STEPS = Patches(), Steps()
+TOKENISERS: list[Production] = [
+    Flatten(), Columns(), PATCHES, STEPS, Sinc(), Elements(), Axes(), Reshape(), Seriate(),
+]  # fmt: skip
