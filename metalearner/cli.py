@@ -194,6 +194,21 @@ def serve(
 
 
 @app.command()
+def deploy(
+    bundle: BundleArgument,
+    target: Annotated[str, typer.Option(help="What to deploy to: c, or what a plugin brings.")] = "c",
+    out: Annotated[Path, typer.Option(help="The folder for the files.")] = Path("."),
+    name: Annotated[str, typer.Option(help="A word to call it by.")] = "model",
+) -> None:
+    """Write a packaged model as files for something other than this program."""
+    from . import plugins
+    from .deploy.target import write
+
+    for file in write(bundle, plugins.load(), target, out, name):
+        typer.echo(f"{file} · {file.stat().st_size / 1e3:,.0f} kB")
+
+
+@app.command()
 def monitor(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = False) -> None:
     """Say which features of new rows have shifted from what the model learnt on."""
     from .monitor import monitor as watch

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from metalearner.hookspecs import hookimpl
-from metalearner.kinds import Family, Form, Probe, Production
+from metalearner.kinds import Family, Form, Probe, Production, Target
 
+from .c_target import C
 from .families import FAMILIES
 from .forms import Packed
 from .probe import Binary
@@ -33,3 +34,9 @@ def register_probes() -> list[Probe]:
 def register_forms() -> list[Form]:
     """Packed programs."""
     return [Packed()]
+
+
+@hookimpl
+def register_targets() -> list[Target]:
+    """A file of C."""
+    return [C()]
