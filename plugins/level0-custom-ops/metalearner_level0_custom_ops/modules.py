@@ -17,8 +17,9 @@ from .ops import StraightThrough, binary_convolution, plain_convolution, sign
 
 Features = tuple[torch.Tensor, torch.Tensor | None]
 # The grid of a first layer: inputs are multiples of 1 / FINE between -REACH and REACH, weights whole numbers up to LEVELS times a
-# power of two. So many inputs a filter, and every sum is exact in float32, in whatever order it is done.
-FINE, REACH, LEVELS, MOST_TAPS = 128, 4.0, 127, 256
+# power of two. Up to FEW inputs a filter every sum is exact in float32, in whatever order it is done; up to four times as many
+# on a grid a quarter as fine.
+FINE, REACH, LEVELS, FEW = 128, 4.0, 127, 256
 # The share of rows that running statistics take from a new batch.
 MOMENTUM = 0.1
 
@@ -275,6 +276,7 @@ class GridStem(nn.Module):
         super().__init__()
         self.places, self.steps, self.down = Places(view), list(steps), Places(view).down
         self.around = [(k - 1) // 2 for k in kernel]
+        self.fine = FINE if view.channels * kernel[0] * kernel[1] <= FEW else FINE // 4
         self.weight = nn.Parameter(torch.empty(gives.channels, view.channels, *kernel))
         nn.init.kaiming_normal_(self.weight)
         self.norm = Normed(gives.channels)
@@ -283,7 +285,7 @@ class GridStem(nn.Module):
         """(values (B, axes..., C), codes, mask) -> (B, axes..., C'), mask."""
         image, there = self.places.image(values), self.places.there(mask)
         image = torch.where(image.isnan(), 0.0, image)
-        image = (torch.round(image * FINE) * (1 / FINE)).clamp(-REACH, REACH)
+        image = (torch.round(image * self.fine) * (1 / self.fine)).clamp(-REACH, REACH)
         if there is not None:
             image = torch.where(there, image, 0.0)
         power = torch.exp2(torch.ceil(torch.log2(self.weight.detach().abs().amax((1, 2, 3)).clamp(min=1e-6))))

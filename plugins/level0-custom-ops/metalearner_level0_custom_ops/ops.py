@@ -110,7 +110,7 @@ def plain_convolution(
 
 def sign(x: torch.Tensor) -> torch.Tensor:
     """+1 where it is at least 0, else -1; NaN is not at least 0."""
-    return torch.where(x >= 0, 1.0, -1.0)
+    return (x >= 0).to(torch.float32).mul_(2).sub_(1)  # several times as fast as `where` with two numbers
 
 
 def _around(padding: Sequence[int]) -> list[int]:

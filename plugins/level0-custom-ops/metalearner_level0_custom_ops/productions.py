@@ -21,7 +21,7 @@ SCALING = Choice(("mean", "learned", "none"))
 LEARNED = Choice((True, False))
 SMALL = 4  # axes are not halved below this
 WIDEST = 512
-PLACES = 1664  # that features may have
+TAPS = 1024  # of a first filter, whose sums are to be exact
 
 
 def ordered(view: View) -> bool:
@@ -136,7 +136,8 @@ class Grid(Production):
 
     def accepts(self, view: View) -> bool:
         """One or two ordered axes, few channels."""
-        return ordered(view) and 1 <= view.channels <= 28 and not view.cardinalities and bool(math.prod(view.shape))
+        taps = math.prod(min(3, a.size) for a in view.axes) * view.channels
+        return ordered(view) and 1 <= taps <= TAPS and not view.cardinalities
 
     def steps(self, numbers: Mapping[str, Any], view: View) -> tuple[int, ...]:
         """The stride of each axis, powers of two, the longest axes first."""
@@ -148,7 +149,7 @@ class Grid(Production):
     def gives(self, numbers: Mapping[str, Any], view: View, inner: View) -> View | None:
         """The axes, shorter; None where a filter would have more taps than are exact."""
         from_step = zip(view.axes, self.steps(numbers, view))
-        if math.prod(self.kernel(numbers, view)) * view.channels > 256:
+        if math.prod(self.kernel(numbers, view)) * view.channels > TAPS:
             return None
         return View(tuple(Axis(a.kind, -(-a.size // s), a.ragged) for a, s in from_step), numbers["width"])
 

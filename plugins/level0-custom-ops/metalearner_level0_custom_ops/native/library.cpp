@@ -94,6 +94,12 @@ void signs_multiply(const uint64_t *a, const uint64_t *panels, int64_t rows, int
     });
 }
 
+// TILE rows by one panel, again and again: what the innermost kernel can do at best. For measuring.
+void signs_burn(const uint64_t *a, const uint64_t *panel, int64_t words, int64_t times, int32_t *counts)
+{
+    here().burn(a, panel, words, times, counts);
+}
+
 // Returns 0, or 1 where memory for a tile could not be had.
 int signs_convolve(const uint64_t *x, const uint64_t *panels, const Shape *s, int64_t rows, const Sink *to, int threads)
 {
