@@ -12,14 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from metamodel import live, replay, tables
 
 from metalearner import plugins
+from metalearner.home import home
 from metalearner.knowledge import Base
 
 HERE = Path(__file__).parent
@@ -64,23 +65,35 @@ def measure(wanted: list[tuple[str, int]], named: list[str], jobs: int, results:
     """Each search as a process of its own on a core of its own; its lines are written when all its arms are done."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     results.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="meta-") as scratch:
-        held = live.hold_out(Base.open(), named, Path(scratch))
-        context = get_context("spawn")
-        free = context.Queue()
-        for core in cores[:jobs]:
-            free.put(core)
-        with ProcessPoolExecutor(jobs, context, initializer=_pin, initargs=(free,)) as pool:
-            waiting = {pool.submit(live.search, name, seed, held): (name, seed) for name, seed in wanted}
-            for n, future in enumerate(as_completed(waiting), 1):
-                lines = future.result()
-                with results.open("a") as file:
-                    file.writelines(json.dumps(line) + "\n" for line in lines)
-                print(f"{n}/{len(wanted)} {' seed '.join(map(str, waiting[future]))}", flush=True)
+    held = live.hold_out(Base.open(), named, home() / "benchmarks")
+    context = get_context("spawn")
+    free = context.Queue()
+    for core in cores[:jobs]:
+        free.put(core)
+    # A process for each search: what hundreds of fits leave behind in one would be gigabytes at the end.
+    with ProcessPoolExecutor(jobs, context, initializer=_share, initargs=(free,), max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(_search, name, seed, held): (name, seed) for name, seed in wanted}
+        for n, future in enumerate(as_completed(waiting), 1):
+            lines = future.result()
+            with results.open("a") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
+            print(f"{n}/{len(wanted)} {' seed '.join(map(str, waiting[future]))}", flush=True)
 
 
-def _pin(free) -> None:
-    live.pinned(free.get())
+CORES: list[Any] = []  # the queue of those that are free, in a process of the pool
+
+
+def _share(free: Any) -> None:
+    CORES.append(free)
+
+
+def _search(name: str, seed: int, held: live.Held) -> list[dict[str, Any]]:
+    core = CORES[0].get()
+    live.pinned(core)
+    try:
+        return live.search(name, seed, held)
+    finally:
+        CORES[0].put(core)
 
 
 def read(file: Path) -> list[dict]:
