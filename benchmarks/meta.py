@@ -76,7 +76,7 @@ def measure(wanted: list[tuple[str, int]], named: list[str], jobs: int, results:
         for n, future in enumerate(as_completed(waiting), 1):
             lines = future.result()
             with results.open("a") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
+                file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
             print(f"{n}/{len(wanted)} {' seed '.join(map(str, waiting[future]))}", flush=True)
 
 

@@ -107,9 +107,9 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
             lines.append({
                 "set": name, "group": catalogue.cards()[name].group, "modality": card.modality, "seed": seed, "arm": arm,
                 "described": round(description.seconds, 3) if arm in TOLD else 0.0,
-                "skills": [t.skill if t.outcome == "ok" else None for t in trials],
-                "seconds": [round(t.seconds, 4) for t in trials], "families": [t.proposal.family for t in trials],
-                "configs": [t.config.id[:12] for t in trials],
+                "skills": [round(t.skill or 0.0, 5) if t.outcome == "ok" else None for t in trials],
+                "seconds": [round(t.seconds, 3) for t in trials], "families": [t.proposal.family for t in trials],
+                "configs": [t.config.id[:8] for t in trials],
             })  # fmt: skip
         return lines
     finally:
