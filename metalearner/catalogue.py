@@ -79,10 +79,18 @@ def _read(file: Path) -> Card:
 
 
 def materialise(card: Card) -> Path:
-    """The path to a data set's files, fetched once into the user's folder. Raises DataError when its source is absent."""
+    """The path to a data set's files, fetched into the user's folder once, and again when its card says another source.
+
+    Raises DataError when its source is absent.
+    """
     if card.files:
         return card.folder / card.files
     place = home() / "datasets" / card.name
+    said = place.with_name(f".{card.name}.fetch")
+    if place.exists() and said.exists() and said.read_text() != card.fetch:
+        place.rename(tempfile.mkdtemp(prefix=f".{card.name}.old.", dir=place.parent))  # onto an empty folder, in one step
+        for old in place.parent.glob(f".{card.name}.old.*"):
+            shutil.rmtree(old, ignore_errors=True)
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{card.name}.", dir=place.parent))
@@ -91,6 +99,7 @@ def materialise(card: Card) -> Path:
             part.chmod(0o755)
             try:
                 part.rename(place)
+                said.write_text(card.fetch)
             except OSError:
                 if not place.exists():  # otherwise another process was faster: its files are as good
                     raise

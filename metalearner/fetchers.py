@@ -94,9 +94,9 @@ def wav_archive(name: str, out: Path, per_class: str = "100") -> None:
 
 
 def image_arrays(name: str, out: Path, rows: str = "2000") -> None:
-    """ "images:cifar10.npz?rows=2000": the first training pictures of an archive of arrays, with class names."""
+    """ "images:cifar10.npz?rows=2000": so many training pictures of an archive of arrays by chance, with class names."""
     with np.load(shared(name), allow_pickle=False) as found:
-        chosen = np.arange(int(rows))
+        chosen = np.random.default_rng(0).permutation(len(found["y_train"]))[: int(rows)]
         np.savez_compressed(
             out / "images.npz", images=found["x_train"][chosen], labels=found["classes"][found["y_train"][chosen]]
         )

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,15 @@ def test_a_bundled_table_is_fetched_once(own_home, tmp_path, monkeypatch):
     assert lines[1].endswith(",setosa")
     monkeypatch.setattr(catalogue, "FETCHERS", {})
     assert catalogue.materialise(card) == place
-    assert [p.name for p in place.parent.parent.iterdir()] == ["planted"]
+    assert sorted(p.name for p in place.parent.parent.iterdir()) == [".planted.fetch", "planted"]
+
+
+def test_a_card_that_says_another_source_is_fetched_again(own_home, tmp_path):
+    card = plant(tmp_path, 'fetch = "sklearn:iris"')
+    catalogue.materialise(card)
+    place = catalogue.materialise(replace(card, fetch="sklearn:wine"))
+    assert [p.name for p in place.parent.iterdir()] == ["wine.csv"]
+    assert sorted(p.name for p in place.parent.parent.iterdir()) == [".planted.fetch", "planted"]
 
 
 def test_digits_become_a_folder_of_pictures(own_home):
