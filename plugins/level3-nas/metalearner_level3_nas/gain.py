@@ -27,6 +27,8 @@ STALE = 0.25
 BOLDEST = 0.3
 # An arm nobody tried is expected to come as far as the best one; odds of 1/e of the average take off so much skill.
 UNTRIED = 0.05
+# What the priors say counts as much as so many configs of this run: when all that they speak for is known, the rest has its turn.
+PRIOR = 10
 # Seconds that a trial costs beside its fit: asking, submitting, collecting.
 OVERHEAD = 0.1
 # How much of the cost no longer matters at the end: all of it would spend the last part on what is dear.
@@ -115,8 +117,10 @@ class Ledger:
 
     def arm(self, name: str, entries: Sequence[Entry], under_way: int, expected: float | None) -> Arm:
         """An arm as its entries, oldest first, show it; `expected` seconds are those of past runs."""
-        mean, least = 1 / max(1, len(self.odds)), min(self.odds.values(), default=1.0)
-        arm = Arm(name, odds=self.odds.get(name, least) / mean, open=under_way, seconds=expected)
+        mean = 1 / max(1, len(self.odds))
+        # Of what no prior speaks, what search composes above all, nothing bad is known.
+        odds = (self.odds.get(name, mean) / mean) ** (PRIOR / (PRIOR + len(self.history.asked)))
+        arm = Arm(name, odds=odds, open=under_way, seconds=expected)
         # What a gate refused has cost nothing, and says nothing about what passes it.
         entries = [e for e in entries if e.trials[-1].outcome != "pruned"]
         if not entries:
