@@ -164,7 +164,7 @@ def convolve(
         return slowly.finished(slowly.convolve(x, weights, how, (high, wide)), then)
     out, sink = _sink((n, high, wide), how.outputs, then)
     if out.size and x.size:
-        together = np.ascontiguousarray(np.stack(laid))
+        together = laid[0] if groups == 1 else np.stack(laid)
         shape = how.shape(height, width)
         if found.signs_convolve(_at(x), _at(together), ctypes.byref(shape), n, ctypes.byref(sink), threads):
             raise MemoryError("no memory for a tile of a convolution")

@@ -43,7 +43,7 @@ std::atomic<int> chosen{best()};
 const Kernels &here() { return *SETS[chosen.load(std::memory_order_relaxed)]; }
 
 // Comparisons of words below which a thread costs more than it gives.
-constexpr int64_t WORTH = 1 << 21;
+constexpr int64_t WORTH = 1 << 18;
 
 // Share `all` into runs of whole tiles, a thread each; the last run is done here.
 template <typename Work> void shared(int64_t all, int64_t work, int threads, Work each)
