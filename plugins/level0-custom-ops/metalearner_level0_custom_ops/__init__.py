@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from metalearner.hookspecs import hookimpl
-from metalearner.kinds import Family, Form, Probe, Production
+from metalearner.kinds import Check, Family, Form, Probe, Production
 
+from . import library
 from .families import FAMILIES
 from .forms import Packed
 from .probe import Binary
@@ -33,3 +34,9 @@ def register_probes() -> list[Probe]:
 def register_forms() -> list[Form]:
     """Packed programs."""
     return [Packed()]
+
+
+@hookimpl
+def register_checks() -> list[Check]:
+    """Whether the kernels are compiled, and which instructions they use."""
+    return [Check("level0-kernels", library.about)]

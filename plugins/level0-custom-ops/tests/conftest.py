@@ -23,3 +23,11 @@ def compiled():
 def without_kernels(monkeypatch):
     """As where nothing was compiled."""
     monkeypatch.setattr(library, "kernels", lambda: None)
+
+
+@pytest.fixture(scope="session")
+def registry():
+    """Everything that is installed."""
+    from metalearner import plugins
+
+    return plugins.load()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from metalearner_level0_custom_ops import library, signs
+from metalearner_level0_custom_ops.shift import products
 from metalearner_level0_custom_ops.signs import Convolution, Then
 
 KERNELS = library.kernels()
@@ -95,6 +96,11 @@ def walked(made: Path, seed: int, many: int) -> None:
                 again, panels = case.packed()
                 assert np.array_equal(x, again), case.how
                 assert np.array_equal(found, signs.convolve(x, panels, case.how, then)), case.how
+        x, weight = (rng.normal(size=(int(rng.integers(0, 9)), case.how.channels)).astype(np.float32) for _ in range(2))
+        library.kernels = lambda: compiled  # type: ignore[assignment]
+        shifted = products.multiply(x, weight)
+        library.kernels = lambda: None  # type: ignore[assignment]
+        assert np.array_equal(shifted, products.multiply(x, weight))
 
 
 if __name__ == "__main__":
