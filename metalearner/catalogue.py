@@ -88,7 +88,9 @@ def materialise(card: Card) -> Path:
     place = home() / "datasets" / card.name
     said = place.with_name(f".{card.name}.fetch")
     if place.exists() and said.exists() and said.read_text() != card.fetch:
-        place.rename(tempfile.mkdtemp(prefix=f".{card.name}.old.", dir=place.parent))  # onto an empty folder, in one step
+        place.rename(
+            tempfile.mkdtemp(prefix=f".{card.name}.old.", dir=place.parent)
+        )  # onto an empty folder, in one step
         for old in place.parent.glob(f".{card.name}.old.*"):
             shutil.rmtree(old, ignore_errors=True)
     if not place.exists():

@@ -23,13 +23,17 @@ def examine() -> tuple[list[str], bool]:
 
 
 def _machine() -> list[tuple[bool, bool, str]]:
-    compiler = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
+    compiler = next((c for c in ("c++", "g++", "clang++") if shutil.which(c)), None)
     here = f"python {platform.python_version()}, {machine.cores()} cores, {machine.memory() / 2**30:.0f} GB of memory"
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     return [
         (True, True, here),
         (free > 1, True, f"{free:.0f} GB of disk free here"),
-        (compiler is not None, False, f"C compiler: {compiler or 'none; compiled operations fall back to NumPy'}"),
+        (
+            compiler is not None,
+            False,
+            f"C++ compiler: {compiler or 'none; operations of plugins are compiled by one when they are installed'}",
+        ),
     ]
 
 
@@ -44,12 +48,21 @@ def _packages() -> list[tuple[bool, bool, str]]:
 
 
 def _plugins() -> list[tuple[bool, bool, str]]:
+    """Each plugin, and what plugins say of themselves: nothing of that is needed, or the plugin would have failed."""
     from . import plugins
 
-    return [
+    registry = plugins.load()
+    found = [
         (not p.failure, p.name == "builtins", f"plugin {p.name} {p.version}" + (f": {p.failure}" if p.failure else ""))
-        for p in plugins.load().plugins
+        for p in registry.plugins
     ]
+    for check in registry.checks.values():
+        try:
+            good, line = check.examine()
+        except Exception as problem:  # a failing plugin never takes the program down
+            good, line = False, f"{type(problem).__name__}: {problem}"
+        found.append((bool(good), False, f"{check.name}: {line}"))
+    return found
 
 
 def _base() -> list[tuple[bool, bool, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pluggy
 
 from .kinds import (
+    Check,
     Executor,
     Family,
     Form,
@@ -93,6 +94,11 @@ def register_forms() -> list[Form]:
 @hookspec
 def register_targets() -> list[Target]:
     "What networks can be deployed to beside this program."
+
+
+@hookspec
+def register_checks() -> list[Check]:
+    "What `metalearner doctor` examines: whether what a plugin needs is here and works."
 
 
 @hookspec

@@ -24,7 +24,7 @@ from .errors import PluginError, nearest, unknown
 BUILTINS = "metalearner.builtins"
 KINDS = (
     *("modalities", "transforms", "outputs", "metrics", "losses", "optimisers", "productions", "learners"),
-    *("families", "probes", "searchers", "executors", "forms", "targets"),
+    *("families", "probes", "searchers", "executors", "forms", "targets", "checks"),
 )
 
 
@@ -57,6 +57,7 @@ class Registry:
     executors: Mapping[str, Any]
     forms: Mapping[str, Any]
     targets: Mapping[str, Any]
+    checks: Mapping[str, Any]
     plugins: tuple[Plugin, ...]
     hook: Any = None
 

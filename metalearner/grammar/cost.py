@@ -49,7 +49,7 @@ def _cell(series: torch.Size, within: torch.Size, across: torch.Size, *_: Any, *
     return 2 * series[0] * series[1] * (math.prod(within) + math.prod(across))
 
 
-COUNTED = {**flop_registry, torch.ops.aten.mkldnn_rnn_layer: shape_wrapper(_cell)}
+COUNTED = {torch.ops.aten.mkldnn_rnn_layer: shape_wrapper(_cell)}
 # Products a step of a recurrent cell has for each of its units.
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
@@ -157,11 +157,13 @@ class _Dispatched(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        count = COUNTED.get(func._overloadpacket)
+        packet = func._overloadpacket
+        # Looked up by then: operations of plugins say what they take when their module is imported, which is while a net is built.
+        count = COUNTED.get(packet) or flop_registry.get(packet)
         if count is not None:
             self.work.flops += count(*args, **(kwargs or {}), out_val=out)
         first = out[0] if isinstance(out, tuple | list) and out else out
-        if isinstance(first, torch.Tensor) and not func.is_view and func._overloadpacket not in EMPTY:
+        if isinstance(first, torch.Tensor) and not func.is_view and packet not in EMPTY:
             self.work.wrote(first)
         return out
 

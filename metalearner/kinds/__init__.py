@@ -10,6 +10,7 @@ from ..ranges import Choice, Float, Int, Name, Range
 from .data import Modality, Probe, Sight, Source, Transform
 from .forms import Form, Network, Target
 from .grammar import Family, Loss, Optimiser, Part, Production, Slot
+from .health import Check
 from .learning import Aim, Fitted, Learner, Model, Rung
 from .outputs import Metric, Output, State
 from .search import Begin, Executor, Job, Moment, Prior, Proposer, Scope, Searcher
@@ -19,6 +20,7 @@ __all__ = [
     "Aim",
     "Backbone",
     "Begin",
+    "Check",
     "Choice",
     "Executor",
     "Family",

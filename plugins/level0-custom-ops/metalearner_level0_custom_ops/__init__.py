@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from metalearner.hookspecs import hookimpl
-from metalearner.kinds import Family, Form, Probe, Production, Target
+from metalearner.kinds import Check, Family, Form, Probe, Production, Target
 
+from . import library
 from .c_target import C
 from .families import FAMILIES
 from .forms import Packed
@@ -40,3 +41,9 @@ def register_forms() -> list[Form]:
 def register_targets() -> list[Target]:
     """A file of C."""
     return [C()]
+
+
+@hookimpl
+def register_checks() -> list[Check]:
+    """Whether the kernels are compiled, and which instructions they use."""
+    return [Check("level0-kernels", library.about)]

@@ -1,5 +1,7 @@
 """Compile the kernels: once for each instruction set that is worth it, into one library that chooses when it is run.
 
+That is kernels.cpp; every other .cpp beside it is compiled once.
+
 Standard library alone: the build of the distribution runs this file by itself.
 """
 
@@ -61,7 +63,8 @@ def compiled(folder: Path, extra: Sequence[str] = (), out: Path | None = None) -
             [found, *COMMON, *flags, *extra, f"-DNAME=kernels_{name}", "-c", str(folder / "kernels.cpp"), "-o", str(here / f"{name}.o")]
             for name, flags in sets().items()
         ]  # fmt: skip
-        steps.append([found, *COMMON, *extra, "-c", str(folder / "library.cpp"), "-o", str(here / "library.o")])
+        once = [source for source in sorted(folder.glob("*.cpp")) if source.name != "kernels.cpp"]
+        steps += [[found, *COMMON, *extra, "-c", str(s), "-o", str(here / f"{s.stem}.o")] for s in once]
         made = here / library.name
         try:
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -11,6 +11,7 @@ from metalearner.arrays import Tensors, rows_of
 from metalearner.kinds import Form, Model
 from metalearner.records import View
 
+from . import numpy_machine
 from .program import Program, from_onnx
 from .steps import SIGNS, Unsupported
 
@@ -48,7 +49,8 @@ class Packed(Form):
         """The program's files; None where nothing in the network is binary, or something is no step of programs."""
         try:
             program = from_onnx(onnx)
-        except Unsupported:
+            numpy_machine.check(program)  # it will be when it is opened: better now than then
+        except (Unsupported, ValueError):
             return None
         return program.files() if program.holds(SIGNS) else None
 

@@ -40,6 +40,7 @@ FUNCTIONS = {
     "signs_multiply": (None, [c_void_p, c_void_p, c_int64, c_int64, c_int64, c_int32, POINTER(Sink), c_int]),
     "signs_burn": (None, [c_void_p, c_void_p, c_int64, c_int64, c_void_p]),
     "signs_convolve": (c_int, [c_void_p, c_void_p, POINTER(Shape), c_int64, POINTER(Sink), c_int]),
+    "shift_multiply": (None, [c_void_p, c_void_p, c_int64, c_int64, c_int64, c_void_p]),
     "program_run": (
         c_int,
         [c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p],

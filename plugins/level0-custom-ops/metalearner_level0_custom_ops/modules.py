@@ -240,25 +240,28 @@ class Halved(nn.Module):
         image, there = self.places.image(x), self.places.there(mask)
         product = self.conv.product(self.sign(image, there))
         left = mask if mask is None or self.steps[1 if not self.places.down else 0] == 1 else mask[:, ::2]
-        found = self.norm(product, self.conv.scales(), self.places.there(left)) + self._beside(image)
+        found = self.norm(product, self.conv.scales(), self.places.there(left)) + self._beside(image, there)
         return self.places.back(found if self.line is None else self.line(found)), left
 
-    def _beside(self, image: torch.Tensor) -> torch.Tensor:
-        """(B, H, W, C) -> (B, H', W', C')."""
+    def _beside(self, image: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
+        """(B, H, W, C) and where it is data -> (B, H', W', C')."""
+        ragged = 1 if self.places.down else 2
         for axis in (1, 2):
             if self.steps[axis - 1] == 2:
-                image = _paired(image, axis)
+                image = _paired(image, axis, there if axis == ragged else None)
         many = -(-self.outputs // image.shape[-1])
         return torch.cat([image] * many, -1)[..., : self.outputs] if many > 1 else image[..., : self.outputs]
 
 
-def _paired(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """The mean of every two neighbours; the last of an odd number stands for itself."""
-    if x.shape[axis] % 2:
-        x = torch.cat([x, x.narrow(axis, x.shape[axis] - 1, 1)], axis)
+def _paired(x: torch.Tensor, axis: int, there: torch.Tensor | None) -> torch.Tensor:
+    """The mean of every two neighbours; one beside which there is no data stands for itself."""
     even = (slice(None),) * axis + (slice(0, None, 2),)
     odd = (slice(None),) * axis + (slice(1, None, 2),)
-    return (x[even] + x[odd]) * 0.5
+    if x.shape[axis] % 2:
+        x = torch.cat([x, x.narrow(axis, x.shape[axis] - 1, 1)], axis)
+        there = None if there is None else torch.cat([there, torch.zeros_like(there.narrow(axis, 0, 1))], axis)
+    first, second = x[even], x[odd]
+    return (first + (second if there is None else torch.where(there[odd], second, first))) * 0.5
 
 
 def _kernel(view: View, kernel: int) -> tuple[int, int]:

@@ -46,11 +46,18 @@ def binary_convolution(
     The sign of a number is +1 where it is at least 0, else -1; outside of x all is -1.
     """
     how = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    _check(x, weight)
     packed = signs.pack(x.detach().numpy(), groups=groups)
     found = signs.convolve(
         packed, _panels(weight.detach().numpy(), how), how, signs.Then(), threads=torch.get_num_threads()
     )
     return torch.from_numpy(found)
+
+
+def _check(x: torch.Tensor, weight: torch.Tensor) -> None:
+    """Signs of float64 are others than those of the float32 that the kernels read."""
+    if x.dtype != torch.float32 or weight.dtype != torch.float32:
+        raise ValueError(f"signs are taken of float32; x is {x.dtype}, weight {weight.dtype}")
 
 
 def _panels(weight: np.ndarray, how: Convolution) -> list[np.ndarray]:
@@ -60,7 +67,8 @@ def _panels(weight: np.ndarray, how: Convolution) -> list[np.ndarray]:
 
 @binary_convolution.register_fake
 def _shapes(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> torch.Tensor:
-    how = geometry(x.shape[:1] + x.shape[1:], weight.shape, stride, padding, dilation, groups)
+    how = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    _check(x, weight)
     return x.new_empty((x.shape[0], *how.after(int(x.shape[1]), int(x.shape[2])), how.outputs))
 
 

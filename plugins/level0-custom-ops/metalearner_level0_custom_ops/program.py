@@ -15,11 +15,12 @@ from . import library, numpy_machine
 from .fusing import fused
 from .layout import BATCH, Tensor, constant, numbers_in, whole
 from .lowering import OPERATIONS, Lowering
-from .steps import DONE, Buffer, Constant, Operand, Signs, Step, Unsupported
+from .steps import DONE, NOTHING, Buffer, Constant, Operand, Signs, Step, Unsupported
 
 WEIGHTS, ABOUT = "program.safetensors", "program.json"
 LINE = 16  # numbers of 4 bytes to which whatever is kept is aligned
 VERSION = 1
+PARTS = ("values", "codes", "mask")  # of a view
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ class Program:
     def run(self, given: Mapping[str, np.ndarray]) -> np.ndarray:
         """Inputs by name (n, ...) -> (n, width) float32."""
         rows = len(given[self.inputs[0].name])
+        if not rows:
+            return np.empty((0, self.width), np.float32)
         parts = [np.ascontiguousarray(given[i.name], np.float32).reshape(rows, -1) for i in self.inputs]
         for one, part in zip(self.inputs, parts):
-            if part.shape[1] != one.size and rows:
+            if part.shape[1] != one.size:
                 raise ValueError(f"'{one.name}' has {part.shape[1]} numbers a row; the program takes {one.size}")
         out = np.empty((rows, self.width), np.float32)
-        if not rows:
-            return out
         found = library.kernels()
         if found is None:
             return numpy_machine.run(self, parts)
@@ -80,24 +81,45 @@ class Program:
         about = {"version": VERSION, "memory": self.memory, "inputs": [vars(i) for i in self.inputs],
                  "place": self.place, "step": self.step, "start": self.start, "width": self.width}  # fmt: skip
         # Steps fit into 32 bits but for the sign of nothing.
-        small = np.where(self.steps == -(1 << 63), -(1 << 31), self.steps).astype(np.int32)
+        small = np.where(self.steps == NOTHING, -(1 << 31), self.steps).astype(np.int32)
         return {WEIGHTS: save({"steps": small, "weights": self.weights}), ABOUT: json.dumps(about).encode()}
 
     @classmethod
     def load(cls, folder: Path) -> Program:
         """From a folder with these files. Raises ValueError where they are not what they should be."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        about = json.loads((folder / ABOUT).read_text())
-        if about.get("version") != VERSION:
-            raise ValueError(f"a program of version {about.get('version')}; this one reads {VERSION}")
-        arrays = load((folder / WEIGHTS).read_bytes())
-        steps = arrays["steps"].astype(np.int64)
-        steps[steps == -(1 << 31)] = -(1 << 63)
-        found = cls(steps, aligned_copy(arrays["weights"]), about["memory"], tuple(Input(**i) for i in about["inputs"]),
-                    about["place"], about["step"], about["start"], about["width"])  # fmt: skip
+        try:
+            about = json.loads((folder / ABOUT).read_text())
+            if about["version"] != VERSION:
+                raise ValueError(f"a program of version {about['version']}; this one reads {VERSION}")
+            arrays = load((folder / WEIGHTS).read_bytes())
+            steps, weights = arrays["steps"], arrays["weights"]
+            inputs = tuple(_input(one) for one in about["inputs"])
+            numbers = [_whole(about[name]) for name in ("memory", "place", "step", "start", "width")]
+        except (KeyError, TypeError, AttributeError, OSError, RecursionError, SafetensorError) as problem:
+            raise ValueError(f"files that are no program: {type(problem).__name__}: {problem}") from problem
+        if steps.dtype.kind != "i" or weights.dtype != np.uint8 or steps.ndim != 1 or weights.ndim != 1:
+            raise ValueError("steps that are no whole numbers, or weights that are no bytes")
+        wide = steps.astype(np.int64)
+        wide[wide == -(1 << 31)] = NOTHING
+        memory, *result = numbers
+        found = cls(wide, aligned_copy(weights), memory, inputs, *result)
         numpy_machine.check(found)
         return found
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+def _input(about: Mapping[str, Any]) -> Input:
+    if set(about) != {"name", "size", "place", "step"} or about["name"].rpartition(".")[2] not in PARTS:
+        raise TypeError(f"{about!r} is no input")
+    return Input(about["name"], *(_whole(about[n]) for n in ("size", "place", "step")))
 
 
 def aligned_copy(content: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ class Convolution:
         sizes = []
         for size, k, s, p, d in zip((height, width), self.kernel, self.stride, self.pad, self.dilation):
             span = size + 2 * p - d * (k - 1) - 1
-            if span < 0:
+            if span < 0 or size < 1:
                 raise ValueError(f"a kernel of {k} with dilation {d} does not fit into {size} + 2 * {p}")
             sizes.append(span // s + 1)
         return sizes[0], sizes[1]
@@ -96,8 +96,10 @@ def words(channels: int) -> int:
 
 def pack(x: np.ndarray, threshold: np.ndarray | None = None, groups: int = 1) -> np.ndarray:
     """x (..., groups * channels) -> bits (..., groups, words); `threshold` (groups * channels) or 0 for all."""
+    if x.dtype.kind not in "fiub" or x.ndim < 1:
+        raise ValueError(f"signs are taken of numbers (..., channels); here {x.dtype} with {x.ndim} axes")
     x = np.ascontiguousarray(x, np.float32)
-    if x.shape[-1] % groups:
+    if groups < 1 or x.shape[-1] % groups:
         raise ValueError(f"{x.shape[-1]} channels are no multiple of {groups} groups")
     channels = x.shape[-1] // groups
     if threshold is not None:
@@ -130,7 +132,7 @@ def multiply(
     a: np.ndarray, laid: np.ndarray, outputs: int, length: int, then: Then | None = None, threads: int = 1
 ) -> np.ndarray:
     """Rows a (n, words) by `panels` of weights: (n, outputs) int32, or what `then` makes of it (bits: (n, words))."""
-    a = np.ascontiguousarray(a, np.uint64)
+    a = _bits(a, 2)
     _check(a.shape[1], laid, outputs, length)
     then = then and then.checked(outputs)
     found = library.kernels()
@@ -149,7 +151,7 @@ def convolve(
 
     -> (n, height', width', outputs) int32, or what `then` makes of it (bits: one group, (n, height', width', words)).
     """
-    x = np.ascontiguousarray(x, np.uint64)
+    x = _bits(x, 5)
     n, height, width, groups, deep = x.shape
     if (groups, deep, len(laid)) != (how.groups, how.words, how.groups):
         raise ValueError(f"bits of {groups} groups and {deep} words, panels of {len(laid)} groups for {how}")
@@ -184,6 +186,12 @@ def _sink(places: tuple[int, ...], outputs: int, then: Then | None) -> tuple[np.
         out = np.zeros((*places, words(outputs)), np.uint64)
         sink.bits, sink.least, sink.flip, sink.stride = out.ctypes.data, _at(then.least), _at(then.flip), words(outputs)
     return out, sink
+
+
+def _bits(array: np.ndarray, axes: int) -> np.ndarray:
+    if array.dtype != np.uint64 or array.ndim != axes:
+        raise ValueError(f"bits are uint64 with {axes} axes; here {array.dtype} with {array.ndim}")
+    return np.ascontiguousarray(array)
 
 
 def _check(deep: int, laid: np.ndarray, outputs: int, length: int) -> None:

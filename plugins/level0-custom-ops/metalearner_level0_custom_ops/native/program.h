@@ -113,9 +113,9 @@ static void map_line(int64_t kind, int64_t n, float *out, int64_t so, const floa
     case FLOOR: LINE1(floorf(x));
     case ROUND: LINE1(nearbyintf(x));
     case NOT: LINE1(x == 0.0f ? 1.0f : 0.0f);
-    case SIGN: LINE1((float)(x > 0.0f) - (float)(x < 0.0f));
+    case SIGN: LINE1(x != x ? x : (float)(x > 0.0f) - (float)(x < 0.0f));
     case SOFTPLUS: LINE1(x > 20.0f ? x : log1pf(expf(x)));
-    case HARDSIGMOID: LINE1(fminf(fmaxf(x / 6.0f + 0.5f, 0.0f), 1.0f));
+    case HARDSIGMOID: LINE1(x < -3.0f ? 0.0f : x > 3.0f ? 1.0f : x / 6.0f + 0.5f);
     case SINE: LINE1(sinf(x));
     case COSINE: LINE1(cosf(x));
     case IS_NAN: LINE1(x != x ? 1.0f : 0.0f);

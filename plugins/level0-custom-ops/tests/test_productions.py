@@ -1,0 +1,246 @@
+"""Binary productions on features and data of each kind they accept, and the same numbers from torch, the kernels and NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from metalearner_level0_custom_ops import numpy_machine
+from metalearner_level0_custom_ops.families import PRESETS, accepts, small
+from metalearner_level0_custom_ops.productions import PRODUCTIONS
+from metalearner_level0_custom_ops.program import from_onnx
+from metalearner_level0_custom_ops.steps import PACK, SIGNS, Unsupported
+from networks import exported, feed, predicted
+
+from metalearner import grammar, testing
+from metalearner.grammar.build import module
+from metalearner.records import Axis, Config, View
+
+KNOWN = {p.name: p for p in PRODUCTIONS}
+
+
+def view(*axes: str, channels: int = 9, codes: tuple[int, ...] = ()) -> View:
+    parts = [a.split() for a in axes]
+    return View(tuple(Axis(kind, int(size), bool(ragged)) for kind, size, *ragged in parts), channels, codes)
+
+
+FEATURES = {
+    "vector": view(),
+    "one step": view("time 1"),
+    "series": view("time 7"),
+    "ragged": view("time 9 ragged"),
+    "text": view("tokens 33 ragged", channels=70),
+    "thin image": view("space 5", "space 1"),
+    "image": view("space 6", "space 11"),
+    "tall image": view("space 12", "space 5", channels=65),
+    "ragged film": view("time 5 ragged", "space 3"),
+    "ragged spectra": view("time 70 ragged", "tokens 20"),
+    "set": view("set 6 ragged"),
+    "sensors": view("set 3", "time 8 ragged"),
+}
+DATA = {
+    "picture": view("space 28", "space 28", channels=1),
+    "colours": view("space 32", "space 32", channels=3),
+    "series": view("time 60", channels=3),
+    "ragged": view("time 100 ragged", channels=2),
+    "spectra": view("time 70 ragged", "tokens 50", channels=1),
+    "one number": view("time 1", channels=1),
+    "long": view("time 5000 ragged", channels=1),
+}
+INNER = [p for p in PRODUCTIONS if p.symbol not in ("encoder", "tokeniser")]
+PAIRS = [(p.name, name) for p in INNER for name, v in FEATURES.items() if p.accepts(v)]
+TOKENS = [(p.name, name) for p in PRODUCTIONS if p.symbol == "tokeniser" for name, v in DATA.items() if p.accepts(v)]
+ENCODERS = [(p.name, name) for p in PRODUCTIONS if p.symbol == "encoder" for name, v in DATA.items() if p.accepts(v)]
+
+
+def rows(of: View, n: int = 5, missing: float = 0.0):
+    """(values, codes, mask); the first row is empty where lengths differ, the second has one step."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(n, *of.shape)).astype(np.float32)
+    values[rng.random(values.shape) < missing] = np.nan
+    mask = None
+    for a in of.axes:
+        if a.ragged:
+            lengths = np.minimum([0, 1, a.size, *rng.integers(1, a.size + 1, n - 3)], a.size)
+            mask = torch.tensor(np.arange(a.size) < lengths[:, None])
+    return torch.tensor(values), None, mask
+
+
+def there(of: View, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """True where x (B, axes..., C) of this view is data, not padding."""
+    at = next((i for i, a in enumerate(of.axes) if a.ragged), None)
+    if mask is None or at is None:
+        return torch.ones_like(x, dtype=torch.bool)
+    shape = [a.size if i == at else 1 for i, a in enumerate(of.axes)]
+    return mask.reshape(len(mask), *shape, 1).expand(x.shape)
+
+
+def test_every_production_is_tried_here():
+    assert {name for name, _ in (*PAIRS, *TOKENS, *ENCODERS)} == set(KNOWN)
+    assert all(r.holds(r.default) for p in PRODUCTIONS for r in p.space().values())
+
+
+@pytest.mark.parametrize(("name", "where"), [*PAIRS, *TOKENS, *ENCODERS])
+def test_productions_keep_their_contract(name, where, registry):
+    for seed in range(2):
+        among = FEATURES if KNOWN[name] in INNER else DATA
+        testing.check_production(KNOWN[name], among[where], seed, registry.productions)
+
+
+@pytest.mark.parametrize(("name", "where"), PAIRS)
+def test_features_in_features_out(name, where):
+    comes = FEATURES[where]
+    x, _, mask = rows(comes)
+    rng = np.random.default_rng(0)
+    for config in (Config(name), *(grammar.sample(Config(name), KNOWN, rng) for _ in range(4))):
+        gives = grammar.flow(config, comes, KNOWN)
+        torch.manual_seed(0)
+        built = module(config, comes, KNOWN).train()
+        leaf = x.clone().requires_grad_()
+        out, left = built(leaf, mask)
+        assert out.shape == (5, *gives.shape)
+        assert (left is None) == (mask is None) and (
+            left is None or left.shape[1] == next(a.size for a in gives.axes if a.ragged)
+        )
+        seen = there(gives, out, left)
+        assert torch.isfinite(out).all()
+        out[seen].square().sum().backward()
+        gradients = [leaf.grad, *(p.grad for p in built.parameters() if p.grad is not None)]
+        assert all(torch.isfinite(g).all() for g in gradients)
+        assert all(p.grad is not None for p in built.parameters()), "everything learns"
+        built.eval()
+        with torch.no_grad():
+            whole = built(x, mask)[0]
+            noisy = built(torch.where(there(comes, x, mask), x, 50.0), mask)[0]
+            assert torch.equal(torch.where(seen, whole, 0.0), torch.where(seen, noisy, 0.0))
+            for i in (0, 1, 4):
+                alone = built(x[i : i + 1], None if mask is None else mask[i : i + 1])[0]
+                assert torch.equal(torch.where(seen, whole, 0.0)[i], torch.where(seen[i], alone[0], 0.0))
+
+
+@pytest.mark.parametrize(("name", "where"), PAIRS)
+def test_running_statistics_see_no_padding(name, where):
+    """What lies in the padding changes nothing of what is kept."""
+    comes = FEATURES[where]
+    x, _, mask = rows(comes)
+    torch.manual_seed(0)
+    built = module(Config(name), comes, KNOWN)
+    begun = {k: v.clone() for k, v in built.state_dict().items()}
+    kept = []
+    for noise in (0.0, 50.0):
+        built.load_state_dict(begun)
+        built.train()(torch.where(there(comes, x, mask), x, noise), mask)
+        kept.append({k: v.clone() for k, v in built.named_buffers()})
+    assert all(torch.allclose(kept[0][k], kept[1][k], atol=1e-5) for k in kept[0])
+
+
+@pytest.mark.parametrize(("name", "where"), TOKENS)
+def test_the_grid_takes_the_data_as_they_come(name, where):
+    comes = DATA[where]
+    given = rows(comes, missing=0.1)
+    for numbers in ({}, {"width": 9, "positions": 64}, {"positions": 1024}):
+        gives = grammar.flow(Config(name, numbers), comes, KNOWN)
+        if gives is None:
+            continue
+        built = module(Config(name, numbers), comes, KNOWN).train()
+        x, mask = built(*given)
+        assert x.shape == (5, *gives.shape) and torch.isfinite(x).all()
+        ragged = [a for a in gives.axes if a.ragged]
+        assert (mask is None) == (not ragged) and (mask is None or mask.shape == (5, ragged[0].size))
+
+
+CASES = {name: DATA[name] for name in ("picture", "series", "ragged", "spectra")}
+
+
+@pytest.mark.parametrize("where", CASES)
+@pytest.mark.parametrize(
+    "numbers", [{}, {"scaling": "learned", "thresholds": False}, {"scaling": "none", "depth": 1, "stages": 2}], ids=str
+)
+def test_signs_are_everywhere_the_same(where, numbers, registry):
+    """torch, the kernels, NumPy: to the last bit up to the pool, and what follows it within rounding."""
+    views = {"v": CASES[where]}
+    config = Config(
+        "net", {}, {"encoder": (Config("binary-resnet", {"width": 32, **numbers}),), "recipe": (Config("gradient"),)}
+    )
+    net, content = exported(config, views, 7, registry.productions)
+    program = from_onnx(content)
+    assert program.holds(SIGNS) and program.holds(PACK)
+    numpy_machine.check(program)
+    inputs = [testing.random_inputs(CASES[where], 21, 3)]
+    given = feed(views, inputs)
+    here = program.run(given)
+    parts = [np.ascontiguousarray(given[i.name], np.float32).reshape(21, -1) for i in program.inputs]
+    assert np.abs(here - predicted(net, inputs)).max() < 1e-6
+    assert np.abs(here - numpy_machine.run(program, parts)).max() < 1e-6
+    one = program.run({k: v[:1] for k, v in given.items()})
+    assert np.array_equal(one, here[:1]), "a row depends on its batch"
+
+
+VIEWS = {
+    "image": view("space 28", "space 28", channels=1),
+    "series": view("time 60", channels=3),
+    "ragged": view("time 60 ragged", channels=3),
+    "table": view("columns 8", channels=1, codes=(3, 5)),
+    "set": view("set 6 ragged", channels=4),
+    "sensors": view("set 3", "time 40", channels=2),
+}
+IN_THE_WAY = {"recurrent": "GRU"}  # what has no step in programs
+
+
+def families():
+    from metalearner import plugins
+
+    found = plugins.load().families
+    return [
+        (f, v)
+        for v in VIEWS
+        for f, one in found.items()
+        if one.presets[0].production == "net" and one.accepts({v: VIEWS[v]})
+    ]
+
+
+@pytest.mark.parametrize(("family", "where"), families())
+def test_networks_of_the_catalogue_become_programs_or_say_what_is_in_the_way(family, where, registry):
+    views = {where: VIEWS[where]}
+    try:
+        net, content = exported(registry.families[family].presets[0], views, 10, registry.productions)
+    except Exception as problem:
+        pytest.skip(f"has no ONNX: {problem}")
+    if family in IN_THE_WAY:
+        with pytest.raises(Unsupported, match=IN_THE_WAY[family]):
+            from_onnx(content)
+        return
+    program = from_onnx(content)
+    numpy_machine.check(program)
+    inputs = [testing.random_inputs(VIEWS[where], 7, 0)]
+    given, wanted = feed(views, inputs), predicted(net, inputs)
+    parts = [np.ascontiguousarray(given[i.name], np.float32).reshape(7, -1) for i in program.inputs]
+    for found in (program.run(given), numpy_machine.run(program, parts)):
+        assert np.abs(found - wanted).max() < 1e-5
+
+
+SEEDS = [pytest.param(i, marks=[pytest.mark.slow] if i >= 8 else []) for i in range(60)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_derived_networks_become_programs_or_say_what_is_in_the_way(seed, registry):
+    """Whatever search composes, binary blocks among the others."""
+    rng = np.random.default_rng(seed)
+    where = list(VIEWS)[seed % len(VIEWS)]
+    views = {where: VIEWS[where]}
+    config = grammar.derive_net(views, registry.productions, rng, {}, Config("gradient"))
+    try:
+        net, content = exported(config, views, 4, registry.productions, seed)
+        program = from_onnx(content)
+    except Unsupported as reason:
+        pytest.skip(str(reason))
+    inputs = [testing.random_inputs(VIEWS[where], 7, 0)]
+    numpy_machine.check(program)
+    assert np.abs(program.run(feed(views, inputs)) - predicted(net, inputs)).max() < 1e-5
+
+
+def test_families_take_part_where_size_or_time_is_limited():
+    assert small({"limit.bytes": None, "limit.seconds": None}) == ()
+    assert small({"limit.bytes": 2e5}) == small({"limit.seconds": 1e-3}) == PRESETS
+    assert accepts({"v": VIEWS["image"]}) and not accepts({"v": VIEWS["table"]})
+    assert not accepts({"a": VIEWS["image"], "b": VIEWS["series"]})
