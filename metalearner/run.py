@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ def run(
             # Something quick is set going while the data are still being looked at.
             begun = hunt.begin(quick(setting.families)[:1])
             foresight = foresee(setting, base or Base.open(), request, story)
+            hunt.ladder = replace(hunt.ladder, families=foresight.families)  # those too that the description calls for
             # Once the test was opened nothing may be tried any more; what is left is to finish.
             opened = sealed is not None and sealed.opened
             trials = hunt.trials if opened else hunt.run(proposer(request, setting, foresight, begun))

@@ -70,7 +70,7 @@ class Setting:
         """The levels of automation that `only` leaves; None: all of them."""
         if not self.only:
             return None
-        named = {self.families[name].level for name in self.only if name in self.families}
+        named = {self._fitting[name].level for name in self.only if name in self._fitting}
         return frozenset(named | ({INVENTED_LEVEL} if INVENTED in self.only else set()))
 
     @cached_property

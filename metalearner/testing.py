@@ -308,8 +308,8 @@ def _check_unusual(operation: Any, fallback: Callable[..., Any], given: tuple[An
 
     out, rows, others = operation(*given), given[0], given[1:]
     apart = tuple(torch.stack([a, a], -1)[..., 0] if isinstance(a, torch.Tensor) else a for a in given)
-    _same_numbers(operation(*apart), out, 0.0, f"{operation} depends on how its arguments lie in memory")
-    _same_numbers(operation(rows[:1], *others), out[:1], 0.0, f"a row of {operation} depends on the others")
+    _same_numbers(operation(*apart), out, tolerance, f"{operation} depends on how its arguments lie in memory")
+    _same_numbers(operation(rows[:1], *others), out[:1], tolerance, f"a row of {operation} depends on the others")
     none = operation(rows[:0], *others)
     assert none.shape == (0, *out.shape[1:]), f"of no rows {operation} gives {tuple(none.shape)}"
     for bad in (float("nan"), float("inf"), -float("inf")):

@@ -96,3 +96,27 @@ def test_unknown_names_say_what_is_known(registry):
 def test_listing_plugins_imports_no_torch():
     code = "import sys; from metalearner import plugins; plugins.load(); print('torch' in sys.modules, 'lightgbm' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
+
+
+def test_what_plugins_say_of_themselves_is_shown_by_doctor(monkeypatch):
+    from metalearner import doctor
+    from metalearner.kinds import Check
+
+    def broken():
+        raise OSError("no such device")
+
+    checks = [Check("device", lambda: (True, "is there")), Check("other", broken)]
+    found = plugins.load(extra=[module("watch", register_checks=lambda: checks)], only=[])
+    monkeypatch.setattr(plugins, "load", lambda: found)
+    said = doctor._plugins()
+    assert (True, False, "device: is there") in said and (False, False, "other: OSError: no such device") in said
+
+
+def test_a_family_that_needs_evidence_is_allowed_where_it_alone_is_named(tmp_path, registry):
+    """Its level counts, whether or not the description would have called for it."""
+    from metalearner.setting import Setting
+
+    setting = Setting.__new__(Setting)
+    family = next(f for f in registry.families.values() if f.evidence is not None)
+    setting.__dict__.update(only=(family.name,), _fitting={family.name: family}, families={})
+    assert setting.levels == {family.level}
