@@ -24,9 +24,18 @@ FINE, REACH, LEVELS, FEW = 128, 4.0, 127, 256
 MOMENTUM = 0.1
 
 
+def exporting() -> bool:
+    """Whether torch is making ONNX of a network, as traced or symbolically: then there are its own operations alone."""
+    return torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting()
+
+
 def constant(x: torch.Tensor) -> torch.Tensor:
-    """Where a network is exported, what a tensor is by now; else the tensor."""
-    return torch.from_numpy(x.detach().numpy().copy()) if torch.onnx.is_in_onnx_export() else x
+    """Where a network is traced, what a tensor is by now; else the tensor."""
+    return (
+        torch.from_numpy(x.detach().numpy().copy())
+        if torch.onnx.is_in_onnx_export() and not torch.compiler.is_exporting()
+        else x
+    )
 
 
 class BinaryConv2d(nn.Module):
@@ -59,7 +68,7 @@ class BinaryConv2d(nn.Module):
 
     def product(self, signs: torch.Tensor) -> torch.Tensor:
         """Whole numbers, of +1 and -1."""
-        if torch.onnx.is_in_onnx_export():
+        if exporting():
             return plain_convolution(signs, constant(sign(self.weight)), *self.shape)
         return binary_convolution(signs, self.weight, *self.shape)
 
