@@ -51,7 +51,7 @@ OWED_LEAST = 1.0
 AFTERWARDS = 0.6
 # Facts of a trial that mean something within its run alone.
 OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch",
-             "row_seconds", "row_seconds_once", "bytes", "alone", "form")  # fmt: skip
+             "row_seconds", "row_seconds_once", "bytes", "alone", "form", "beside_bytes")  # fmt: skip
 
 
 def run(
@@ -96,7 +96,7 @@ def run(
         )
         story.tell("evaluate", scorecard=scorecard)
         bundle = deliver(folder, ensemble.predictor, answers, scorecard, setting, clock)
-        limits = keeps(setting, folder)
+        limits = keeps(setting, folder, [t for t in trials if t.name in ensemble.selection.weights])
         story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable, limits=limits)
         experiences = [experience(t, setting) for t in trials]
         refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
@@ -305,12 +305,17 @@ def deliver(
     return package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 1.0)
 
 
-def keeps(setting: Setting, folder: Path) -> dict[str, dict[str, Any]]:
-    """For each limit of the task what it is, what the bundle takes, measured here and now, and whether that is kept."""
+def keeps(setting: Setting, folder: Path, members: list[Trial]) -> dict[str, dict[str, Any]]:
+    """For each limit of the task what it is, what the bundle takes, measured here and now, and whether that is kept.
+
+    What has to be there beside the bundle counts, and what a pretrained model takes for a row it has not seen.
+    """
     limits = setting.task.limits
     if not limits.given:
         return {}
     taken = weighed(Bundle.open(folder / "bundle", setting.registry), setting.dataset.fields.take(np.arange(1)))
+    for name, fact in (("size", "beside_bytes"), ("latency", "row_seconds_once")):
+        taken[name] += max((float(t.facts.get(fact, 0.0)) for t in members), default=0.0)
     asked = {name: value for name, value in vars(limits).items() if value is not None}
     return {n: {"limit": most, "taken": taken[n], "kept": taken[n] <= most} for n, most in asked.items()}
 

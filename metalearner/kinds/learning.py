@@ -112,7 +112,10 @@ class Learner(ABC):
         return False
 
     def look(self, config: Config, views: Mapping[str, View], aim: Aim) -> Mapping[str, Any]:
-        """What can be said of a config before it is fitted, its size above all; by the names that facts of a fit have."""
+        """What can be said of a config before it is fitted, its size above all; by the names that facts of a fit have.
+
+        `weight_bytes` is what its weights will take in a bundle, `beside_bytes` what has to be there beside the bundle.
+        """
         return {}
 
     def warm(self, views: Mapping[str, View]) -> None:

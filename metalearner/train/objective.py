@@ -72,8 +72,8 @@ class Objective:
         kept = set.intersection(*whole) if whole else set()
         folds = [self.fold(i) for i in self._indices(job) if i not in kept]
         configs = [p.config for p in job.proposals]
-        if len(configs) == 1:
-            self._light(learner.look(configs[0], self.fold(0).views, self.aim) if self.dataset.task.limits.size else {})
+        if len(configs) == 1 and self.dataset.task.limits.size:
+            self._light(learner.look(configs[0], self.fold(0).views, self.aim))
         fits = learner.fit(configs, folds, self.aim, job.rung, earlier) if folds else (Fitted(c, ()) for c in configs)
         for i, (folder, fitted) in enumerate(zip(earlier, fits)):
             # Fitted side by side they come at the end, all at once: each took its share.
@@ -116,7 +116,8 @@ class Objective:
 
     def _light(self, facts: Mapping[str, Any]) -> None:
         """Raise Pruned where weights alone take more than the task allows."""
-        problem = self.dataset.task.limits.exceeded(float(facts.get("weight_bytes", 0)), 0.0)
+        weights = sum(float(facts.get(name, 0)) for name in ("weight_bytes", "beside_bytes"))
+        problem = self.dataset.task.limits.exceeded(weights, 0.0)
         if problem:
             raise Pruned(problem, "The task limits what is deployed.", "Allow more, or take a smaller one.")
 
@@ -125,7 +126,13 @@ class Objective:
         limits = self.dataset.task.limits
         if not limits.given or self.weigh is None or not result.folds or "bytes" in _earlier_facts(result.earlier):
             return {}
-        found = self.weigh(result.fitted.models[0], result.fitted.config, result.folds[0])
+        fitted, fold = result.fitted, result.folds[0]
+        found = self.weigh(fitted.models[0], fitted.config, fold)
+        learner = self.aim.registry.get("learners", fitted.config.production)
+        found["beside_bytes"] = learner.look(fitted.config, fold.views, self.aim).get("beside_bytes", 0)
+        found["bytes"] += found["beside_bytes"]
+        # What a pretrained model says of a row that was seen before is known: a new one takes longer.
+        found["alone"] += float(fitted.facts.get("row_seconds_once", 0.0))
         problem = limits.exceeded(found["bytes"], found["alone"])
         if problem:
             raise Pruned(problem, "The task limits what is deployed.", "Allow more, or take a smaller one.")

@@ -10,7 +10,7 @@ from metalearner.records import Config, View
 from .productions import BinaryResNet
 
 RESNET = BinaryResNet()
-SIZES = ({"width": 64, "depth": 2}, {"width": 32, "depth": 2}, {"width": 96, "depth": 1, "stages": 2})
+SIZES = ({"width": 32, "depth": 2}, {"width": 64, "depth": 2}, {"width": 96, "depth": 1, "stages": 2})
 RECIPE = {
     "epochs": 60,
     "lr": 2e-3,

@@ -207,6 +207,7 @@ class TransferLearner(FoldByFold):
         return {
             "parameters": sum(b.parameters for b in backbones),
             "multiply_adds": sum(b.multiply_adds for b in backbones),
+            "beside_bytes": sum(4 * b.parameters for b in backbones),
         }
 
     def warm(self, views: Mapping[str, View]) -> None:
