@@ -182,6 +182,20 @@ def evaluate(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = F
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Where it goes; report.html in the run's folder otherwise.")] = None,
+) -> None:
+    """Write a run as one HTML file that needs no network: decisions and reasons, pictures, diagnosis, cost."""
+    from . import plugins
+    from .report import report as tell
+
+    text, file = tell(folder, plugins.load()), out or folder / "report.html"
+    file.write_text(text)
+    typer.echo(f"{file} · {file.stat().st_size / 1e3:.0f} kB")
+
+
+@app.command()
 def serve(
     bundle: BundleArgument,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
