@@ -77,7 +77,10 @@ def metadata(predictor: Predictor, scorecard: Scorecard | None, about: Mapping[s
     """
     task, data = predictor.task, plain(about.get("data") or {})
     hub = HUB_TASKS.get((task.modality, task.output))
-    lines = {"library_name": "metalearner", "tags": ["metalearner", "automl", task.modality, task.output]}
+    lines: dict[str, Any] = {
+        "library_name": "metalearner",
+        "tags": ["metalearner", "automl", task.modality, task.output],
+    }
     lines |= {"pipeline_tag": hub} if hub else {}
     lines |= {"metrics": [scorecard.metric, *scorecard.others]} if scorecard else {}
     if scorecard and not math.isnan(scorecard.value):
