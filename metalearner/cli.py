@@ -282,7 +282,7 @@ def open_app(
     """Open the app in a browser: point and click, on this machine alone unless told otherwise."""
     from .pages.launch import launch
 
-    raise typer.Exit(launch(port, host, runs))
+    launch(port, host, runs)
 
 
 @app.command()

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from metalearner.home import home
+
 ALIVE, LOG = "alive", "log.txt"
 FAULT = (
     "Something went wrong that should not have.\nIt is a fault of the program, not of your data.\n"
@@ -63,7 +65,9 @@ def said(folder: Path) -> str:
     """What a process that failed said, in words for people; of what is a fault of ours only that it is."""
     log = folder / LOG
     text = log.read_text(errors="replace")[-4000:].strip() if log.exists() else ""
-    if "Traceback (most recent call last)" in text:
+    if "Traceback (most recent call last)" in text or text.startswith("Usage:"):
         return FAULT
+    for place in (folder, home(), Path.cwd()):  # where on the server things lie is nobody's business
+        text = text.replace(f"{place}/", "")
     told = [line for line in text.splitlines() if "Warning" not in line and not line.startswith("  warnings.warn")]
     return "\n".join(told[-6:])

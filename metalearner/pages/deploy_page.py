@@ -14,8 +14,10 @@ import streamlit as st
 
 from metalearner.errors import UserError
 from metalearner.glossary import meaning
-from metalearner.pages import children, context, manners, processes, questions, uploads
+from metalearner.pages import children, context, figures, manners, processes, questions, spaces, uploads
+from metalearner.pictures import Picture, Series
 
+# Seconds that an answer of the server may take.
 PATIENCE = 5.0
 
 
@@ -113,7 +115,9 @@ def told(target: str, answer: Mapping[str, Any]) -> None:
     manners.figures(shown)
     if "probabilities" in one:
         likely = sorted(one["probabilities"].items(), key=lambda item: -item[1])[:20]
-        st.bar_chart(pd.Series(dict(likely), name="probability"), horizontal=True, height=60 + 28 * len(likely))
+        names, shares = zip(*likely)
+        bars = Series("probability", names, shares, "bars")
+        figures.show(Picture("", "", "", "probability", (bars,)), "likely", 220)
 
 
 @st.fragment(run_every=2.0)
@@ -138,7 +142,7 @@ def watch(folder: Path) -> None:
     if given is None:
         return
     try:
-        rows = uploads.keep(given.name, given.getvalue())
+        rows = uploads.keep(given.name, given.getvalue(), not spaces.owned())
     except UserError as refused:
         manners.problem(str(refused))
         return

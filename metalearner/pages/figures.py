@@ -75,8 +75,8 @@ def _grid(shown: go.Figure, p: Picture) -> None:
     rows = [escape(r) for r in p.rows] or None
     text = {"texttemplate": "%{z}"} if p.labelled and len(p.grid) <= 12 else {}
     shown.add_heatmap(z=p.grid, x=columns, y=rows, colorscale=SCALE, showscale=False, xgap=1, ygap=1, **text)
-    shown.update_yaxes(autorange="reversed", type="category" if rows else None)
-    shown.update_xaxes(type="category" if columns else None)
+    shown.update_yaxes(autorange="reversed", showgrid=False, type="category" if rows else None)
+    shown.update_xaxes(showgrid=False, type="category" if columns else None)
     if not p.labelled:
         shown.update_yaxes(scaleanchor="x")
         shown.update_xaxes(constrain="domain")

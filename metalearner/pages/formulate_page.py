@@ -11,7 +11,7 @@ import streamlit as st
 from metalearner import catalogue
 from metalearner.errors import UserError
 from metalearner.glossary import meaning
-from metalearner.pages import context, manners, processes, uploads
+from metalearner.pages import context, manners, processes, spaces, uploads
 from metalearner.pages.draft import Draft
 
 BUDGETS = {"15s": "15 seconds", "30s": "30 seconds", "60s": "1 minute", "2m": "2 minutes", "5m": "5 minutes",
@@ -22,7 +22,8 @@ FOUND = "found by itself"
 def source(root: Path, draft: Draft) -> Draft:
     """A file or a zip, or one of the data sets that come along."""
     ways = ["Upload", "Examples"]
-    way = st.segmented_control("Data", ways, default="Examples" if draft.source in catalogue.cards() else "Upload")
+    usual = "Examples" if draft.source in catalogue.cards() else "Upload"
+    way = st.segmented_control("Data", ways, default=usual, key="way", required=True)
     if way == "Examples":
         return example(draft)
     given = st.file_uploader(
@@ -32,7 +33,7 @@ def source(root: Path, draft: Draft) -> Draft:
     )  # fmt: skip
     if given is not None and st.session_state.get("uploaded") != given.file_id:
         try:
-            place = uploads.keep(given.name, given.getvalue())
+            place = uploads.keep(given.name, given.getvalue(), not spaces.owned())
         except UserError as refused:
             manners.problem(str(refused))
             return draft
@@ -72,8 +73,7 @@ def card(draft: Draft, look: Mapping[str, Any]) -> Draft:
     with st.container(border=True):
         st.subheader(manners.text(task["target"]), help=meaning("target"))
         st.markdown(f"{task['output']} · scored by **{task['metric']}** · {told['card']['rows']:,} rows")
-        for reason in task["reasons"]:
-            st.caption(manners.text(reason))
+        st.caption("  \n".join(map(manners.text, task["reasons"])))
         with st.expander("Change the task"):
             return changed(draft, look)
 
@@ -104,8 +104,8 @@ def forecast(look: Mapping[str, Any], budget: str) -> None:
     if found["value"] is None:
         st.caption(f"No forecast: {manners.text(found['reason'])}")
         return
-    low, high = manners.number(found["low"]), manners.number(found["high"])
-    st.metric(f"Likely {found['metric']} in {BUDGETS[budget]}", manners.number(found["value"]),
+    low, high = f"{found['low']:.3g}", f"{found['high']:.3g}"
+    st.metric(f"Likely {found['metric']} in {BUDGETS[budget]}", f"{found['value']:.3g}",
               help=f"{meaning('forecast')} {found['reason'].capitalize()}.")  # fmt: skip
     st.caption(
         f"between {low} and {high} in {found['level']:.0%} of cases, told from {len(look['neighbours'])} similar data sets"

@@ -21,7 +21,7 @@ def winners(found: Mapping[str, Mapping[str, Any]]) -> None:
     """Families against kinds of data: on how many data sets each won."""
     table = pd.DataFrame({kind: pd.Series(facts["winners"]) for kind, facts in found.items()}).fillna(0).astype(int)
     table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
-    st.dataframe(table.replace(0, None), width="stretch", height=min(640, 40 + 35 * len(table)))
+    st.dataframe(table.astype(str).replace("0", ""), width="stretch", height=min(640, 40 + 35 * len(table)))
 
 
 def main() -> None:

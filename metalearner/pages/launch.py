@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from metalearner.home import home
 
@@ -48,14 +48,12 @@ def key() -> str:
     return file.read_text().strip()
 
 
-def launch(port: int, host: str = "127.0.0.1", runs: Path = Path("runs")) -> int:
-    """Run until it is stopped; returns its exit code."""
+def launch(port: int, host: str = "127.0.0.1", runs: Path = Path("runs")) -> NoReturn:
+    """Become the app: this process is streamlit's from here on, and what ends it ends the app."""
     found = key()
     print(f"http://{host}:{port}/?space={found}  (Ctrl-C ends it)", flush=True)
     print(
         f"This address shows the runs in '{runs}'; whoever comes without its key has a space of their own.", flush=True
     )
-    try:
-        return subprocess.call(command(port, host), env=os.environ | {KEY: found, FOLDER: str(runs.absolute())})
-    except KeyboardInterrupt:
-        return 130
+    words = command(port, host)
+    os.execve(words[0], words, os.environ | {KEY: found, FOLDER: str(runs.absolute())})

@@ -12,7 +12,6 @@ import streamlit as st
 from metalearner.dataset import Dataset
 from metalearner.examples import Example, examples
 from metalearner.glossary import meaning
-from metalearner.kinds import Sight
 from metalearner.overview import balance, columns
 from metalearner.pages import context, figures, manners
 from metalearner.pictures import Picture
@@ -38,6 +37,14 @@ def splits(told: Mapping[str, Any]) -> None:
         ("Sealed test", f"{told['sealed']:,}", ""),
         ("Folds", str(told["folds"]), meaning("fold")),
     ])  # fmt: skip
+
+
+def columns_of(listed: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The columns as a table, without notes where there are none."""
+    table = pd.DataFrame(listed)
+    if "far out" in table:
+        table["far out"] = ["" if pd.isna(v) else f"{int(v)}" for v in table["far out"]]
+    return table if any(table["note"]) else table.drop(columns="note")
 
 
 def findings(found: Sequence[Mapping[str, str]]) -> None:
@@ -88,30 +95,20 @@ def main() -> None:
     splits(told)
     st.subheader("What was noticed")
     findings(told["findings"])
-    listed, shown, spread = about(str(reply.folder / "kept"))
+    listed, shown, spread = about(str(reply.folder / "kept" / "data"))
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader("Columns")
-        st.dataframe(pd.DataFrame(listed), hide_index=True, width="stretch", column_config={
+        st.dataframe(columns_of(listed), hide_index=True, width="stretch", column_config={
             "missing": st.column_config.ProgressColumn("missing", format="percent", min_value=0, max_value=1),
-            "far out": st.column_config.NumberColumn("far out", help="Values far outside of what is usual for the column. They are kept."),
+            "far out": st.column_config.TextColumn("far out", help="Values far outside of what is usual for the column. They are kept."),
         })  # fmt: skip
     with right:
         if spread:
             figures.show(spread, "balance", 320)
     st.subheader("Some rows as they are")
     gallery(shown)
-    sights(reply.answer["sights"])
     manners.link("propose_page.py", "What would be tried", ":material/lightbulb:")
-
-
-def sights(found: Sequence[Mapping[str, Any]]) -> None:
-    """What probes saw."""
-    if found:
-        st.subheader("What probes saw", help=meaning("probe"))
-    for column, (i, one) in zip(st.columns(2) * len(found), enumerate(found)):
-        with column:
-            figures.show(figures.of_sight(Sight(**one)), f"sight-{i}", 240)
 
 
 main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from metalearner.glossary import meaning
+from metalearner.kinds import Sight
 from metalearner.pages import context, figures, manners, processes
 from metalearner.pages.draft import Draft
 from metalearner.setting import INVENTED
@@ -112,11 +113,21 @@ def main() -> None:
         plane(look)
     with right:
         neighbours(look)
+    sights(look["sights"])
     first(look)
     if st.button("Start the run", type="primary"):
         folder = processes.start(root, draft)
         context.choose(folder.name)
         context.go("run_page.py")
+
+
+def sights(found: Sequence[Mapping[str, Any]]) -> None:
+    """What probes saw."""
+    if found:
+        st.subheader("What probes saw", help=meaning("probe"))
+    for column, (i, one) in zip(st.columns(2) * len(found), enumerate(found)):
+        with column:
+            figures.show(figures.of_sight(Sight(**one)), f"sight-{i}", 240)
 
 
 def first(look: Mapping[str, Any]) -> None:

@@ -53,7 +53,8 @@ def ask(kind: str, arguments: Sequence[str], about: Any = None, keep: str = "") 
         return Reply(folder, answer)
     _forget_oldest(folder.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    children.begin(folder, [*arguments, *([keep, str(folder / "kept")] if keep else [])], PART)
+    verb, *rest = arguments  # what was asked may end in a "--", behind which nothing is an option
+    children.begin(folder, [verb, *([keep, str(folder / "kept")] if keep else []), *rest], PART)
     return Reply(folder)
 
 

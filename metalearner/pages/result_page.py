@@ -34,7 +34,7 @@ def score(account: Account) -> None:
     assert s is not None
     shown = [
         (s.metric, manners.number(s.value), meaning(s.metric)),
-        ("95 % interval", f"{manners.number(s.low)} – {manners.number(s.high)}", meaning("interval")),
+        ("95 % interval", f"{s.low:.3g} – {s.high:.3g}", meaning("interval")),
         ("Naive baseline", manners.number(s.baseline), meaning("baseline")),
         ("Measured on", f"{s.rows:,} rows", meaning(s.split) or s.split),
     ]
@@ -77,7 +77,8 @@ def made_of(account: Account) -> None:
     for number, share in sorted(account.weights.items(), key=lambda item: -item[1]):
         proposal = configs.get(number)
         if proposal is not None:
-            with st.expander(f"{share:.0%} {proposal['family']} · {manners.text(proposal['reason'])}"):
+            with st.expander(f"{share:.0%} {proposal['family']}"):
+                st.caption(manners.text(proposal["reason"]))
                 st.code(grammar.outline(Config.from_json(proposal["config"]), productions), language=None)
 
 

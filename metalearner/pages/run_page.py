@@ -56,10 +56,10 @@ def controls(folder: Path, state: str) -> None:
 
 
 @st.fragment(run_every=1.0)
-def live(folder: Path) -> None:
-    """Draws itself anew every second until the run ends."""
+def live(folder: Path, told: tuple[str, bool]) -> None:
+    """Draws itself anew every second, and the page when its head, as it was `told`, has changed or the run has ended."""
     account, state = processes.account(folder), processes.state(folder)
-    if state not in ("running", "starting"):
+    if (state, bool(account and account.task)) != told:
         st.rerun()
     reached = [name for name, _ in STEPS if account and account.told(name)]
     at = dict(STEPS)[reached[-1]] if reached else "starting"
@@ -83,7 +83,7 @@ def main() -> None:
     )
     controls(folder, state)
     if state in ("running", "starting"):
-        live(folder)
+        live(folder, (state, bool(account and account.task)))
         return
     if state == "failed":
         manners.problem(children.said(folder) or "The run ended without a model.\n\nStart it again.")

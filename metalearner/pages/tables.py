@@ -23,8 +23,9 @@ BOARD = {
 
 def leaderboard(rows: Sequence[dict[str, Any]], key: str) -> None:
     """Configs, best first."""
-    listed = [{"family": r["family"], "score": r["score"], "share": f"{r['share']:.0%}" if r["share"] else "", "took": r["seconds"], "fitted": r["fitted"],
-               "because": r["why"]} for r in rows]  # fmt: skip
+    shares = [f"{r['share']:.0%}" if r["share"] else "" for r in rows]
+    listed = [{"family": r["family"], "score": r["score"], "share": share, "took": r["seconds"], "fitted": r["fitted"],
+               "because": r["why"]} for r, share in zip(rows, shares)]  # fmt: skip
     if listed:
         st.dataframe(pd.DataFrame(listed), hide_index=True, width="stretch", column_config=BOARD, key=key)
 

@@ -17,8 +17,11 @@ ARCHIVES = (".zip", ".npz")
 MEGABYTES = 200
 
 
-def keep(name: str, data: bytes) -> Path:
-    """Store an upload and return what a run can read: the file, or of a ZIP what was in it. Raises DataError for what is refused."""
+def keep(name: str, data: bytes, private: bool = False) -> Path:
+    """Store an upload and return what a run can read: the file, or of a ZIP what was in it. Raises DataError for what is refused.
+
+    What is `private` loses its name: the knowledge base remembers what data sets were called, and others may see that.
+    """
     ending = Path(name).suffix.lower()
     if ending.lstrip(".") not in ENDINGS:
         raise DataError(f"A file that ends in '{ending[:20]}' cannot be read.", f"Files end in {', '.join(ENDINGS)}.",
@@ -29,6 +32,7 @@ def keep(name: str, data: bytes) -> Path:
         raise DataError(f"The file has {len(data) / 2**20:.0f} MB.", f"At most {MEGABYTES} are taken.",
                         "Start the run in a terminal: metalearner run FILE")  # fmt: skip
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "upload"
+    stem = "upload" if private else stem
     folder = home() / "uploads" / hashlib.sha256(data).hexdigest()[:24]
     file = folder / f"{stem}{ending}"
     if not file.exists():
