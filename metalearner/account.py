@@ -16,6 +16,7 @@ from typing import Any
 
 from . import events, runs
 from .errors import UserError
+from .home import home
 from .pictures import Picture, Series
 from .records import Scorecard, Task
 from .search import FULL
@@ -200,7 +201,9 @@ class Account:
     def reproduce(self) -> str:
         """The command that asks the same again."""
         asked, wish, budget = self.request, self.request["wish"], self.request["budget"]
-        parts = ["metalearner", "run", asked["source"] or "DATA"]
+        source = Path(asked["source"] or "DATA")
+        uploaded = source.is_relative_to(home() / "uploads")  # whoever uploaded it has it under its own name
+        parts = ["metalearner", "run", source.name if uploaded else str(source)]
         parts += [wish["sentence"]] if wish.get("sentence") else []
         for name in ("target", "metric", "goal", "group_by", "max_size", "max_latency"):
             parts += [f"--{name.replace('_', '-')}", str(wish[name])] if wish.get(name) else []

@@ -101,7 +101,9 @@ def _bytes(cell: np.ndarray) -> np.ndarray:
     """(h, w, 1 | 3) of at most MOST_PIXELS a side."""
     cell = cell[..., None] if cell.ndim == 2 else cell
     step = max(1, -(-max(cell.shape[:2]) // MOST_PIXELS))
-    return cell[::step, ::step, : 3 if cell.shape[2] >= 3 else 1]
+    cell = cell[::step, ::step, : 3 if cell.shape[2] >= 3 else 1]
+    times = max(1, MOST_PIXELS // max(cell.shape[:2]))  # small ones enlarged here: browsers would blur them
+    return cell.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _line(name: str, column: Array, cell: np.ndarray) -> Picture:

@@ -121,8 +121,10 @@ def told(target: str, answer: Mapping[str, Any]) -> None:
 
 
 @st.fragment(run_every=2.0)
-def live(address: str) -> None:
-    """How much the server is used."""
+def live(folder: Path, address: str) -> None:
+    """How much the server is used; the page is drawn anew when it has ended."""
+    if processes.address(folder) != address:
+        st.rerun()
     found = asked(f"{address}metrics")
     if "error" in found:
         return
@@ -206,7 +208,7 @@ def main() -> None:
         st.subheader("Try it")
         form(address)
         st.subheader("In use")
-        live(address)
+        live(folder, address)
     st.subheader("Do new rows still look the same?", help=meaning("shift"))
     watch(folder)
 

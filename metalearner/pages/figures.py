@@ -34,6 +34,8 @@ def figure(picture: Picture, high: int = 300) -> go.Figure:
         low, top, name = picture.band
         shown.add_hrect(low, top, fillcolor=ACCENT, opacity=0.12, line_width=0, annotation_text=escape(name),
                         annotation_font_color=MILD, annotation_position="top right")  # fmt: skip
+    if any(s.style == "bars" and isinstance(s.x[0], str) for s in picture.series if s.x):
+        shown.update_xaxes(type="category")
     named = [s for s in picture.series if s.style == "line"]
     shown.update_layout(
         title={"text": escape(picture.title), "font": {"size": 15}}, height=high, showlegend=len(named) > 1,

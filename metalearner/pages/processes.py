@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import signal
+import time
 from pathlib import Path
 
 from metalearner import runs
@@ -14,6 +15,8 @@ from . import children
 from .draft import Draft
 
 PAUSED, SERVER = "paused", "server"
+# Tenths of a second that a server has to end.
+FAREWELL = 80
 
 
 def start(root: Path, draft: Draft) -> Path:
@@ -88,9 +91,14 @@ def address(folder: Path) -> str | None:
 
 
 def end_server(folder: Path) -> None:
-    """Stop the server; requests under way are answered first."""
+    """Stop the server; requests under way are answered first. One that has not ended by then is ended."""
     if pid := children.owner(folder / SERVER):
         children.end(pid, signal.SIGTERM)
+        for _ in range(FAREWELL):
+            if children.owner(folder / SERVER) is None:
+                return
+            time.sleep(0.1)
+        children.end(pid, signal.SIGKILL, everyone=True)
 
 
 def _pid(folder: Path) -> int | None:

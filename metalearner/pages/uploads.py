@@ -46,7 +46,13 @@ def keep(name: str, data: bytes, private: bool = False) -> Path:
             shutil.rmtree(folder)
             raise
         part.replace(file)
-    return _unpacked(file, folder / stem) if ending == ".zip" else file
+    if ending != ".zip":
+        return file
+    try:
+        return _unpacked(file, folder / stem)
+    except DataError:
+        shutil.rmtree(folder)
+        raise
 
 
 def _unpacked(file: Path, into: Path) -> Path:
