@@ -200,6 +200,20 @@ def report(
 
 
 @app.command()
+def importance(
+    folder: Annotated[Path, typer.Argument(help="The folder of a finished run.", metavar="RUN", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Say which columns a run's model relies on: how much worse it does when one is shuffled."""
+    from . import plugins
+    from .importance import importance as measure
+
+    found = measure(folder, plugins.load())
+    lines = [f"{one['column'][:40]:<40} {one['drop']:+.4f} ± {one['spread']:.4f}" for one in found]
+    typer.echo(json.dumps(found) if as_json else "\n".join(lines))
+
+
+@app.command()
 def serve(
     bundle: BundleArgument,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",

@@ -100,6 +100,14 @@ def test_the_worst_errors_are_wrong_and_shown_as_they_are(told, registry):
     assert sum(map(sum, matrix.grid)) == len(answers.target)
 
 
+def test_what_decides_is_what_the_model_relies_on(told, registry):
+    from metalearner.importance import importance
+
+    found = importance(told, registry)
+    assert [one["column"] for one in found] == [NASTY, "=cmd|'x'!A1"]
+    assert found[0]["drop"] > 0.1 > found[1]["drop"]
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path, registry):
     with pytest.raises(UserError, match="not the folder of a run"):
         report(tmp_path, registry)

@@ -75,8 +75,14 @@ def _series(shown: go.Figure, s: Series, tone: str) -> None:
 def _grid(shown: go.Figure, p: Picture) -> None:
     columns = [escape(c) for c in p.columns] or None
     rows = [escape(r) for r in p.rows] or None
-    text = {"texttemplate": "%{z}"} if p.labelled and len(p.grid) <= 12 else {}
-    shown.add_heatmap(z=p.grid, x=columns, y=rows, colorscale=SCALE, showscale=False, xgap=1, ygap=1, **text)
+    shown.add_heatmap(z=p.grid, x=columns, y=rows, colorscale=SCALE, showscale=False, xgap=1, ygap=1)
+    if columns and rows and len(rows) <= 12:
+        top = max((v for row in p.grid for v in row if v), default=1)
+        for i, row in enumerate(p.grid):  # by place, for two classes may look alike once escaped
+            for j, value in enumerate(row):
+                if value:
+                    colour = "#ffffff" if value > top / 2 else MILD
+                    shown.add_annotation(x=j, y=i, text=f"{value:g}", showarrow=False, font={"color": colour})
     shown.update_yaxes(autorange="reversed", showgrid=False, type="category" if rows else None)
     shown.update_xaxes(showgrid=False, type="category" if columns else None)
     if not p.labelled:

@@ -22,8 +22,9 @@ def main() -> None:
                 manners.problem(
                     f"It could not be loaded: {plugin.failure}\nThe program goes on without it.\nMend or remove it."
                 )
-            for kind, names in plugin.brings.items():
-                st.caption(f"{kind}: {manners.text(', '.join(names))}")
+            st.caption(
+                "  \n".join(f"{kind}: {manners.text(', '.join(names))}" for kind, names in plugin.brings.items())
+            )
 
 
 main()

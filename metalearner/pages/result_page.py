@@ -13,9 +13,9 @@ from metalearner import grammar
 from metalearner.account import WATTS, Account
 from metalearner.examples import Example, outcome, worst
 from metalearner.glossary import meaning
-from metalearner.pages import context, figures, manners, processes
+from metalearner.pages import context, figures, manners, processes, questions
 from metalearner.pages.tables import failures, leaderboard
-from metalearner.pictures import Picture
+from metalearner.pictures import Picture, Series
 from metalearner.records import Config
 from metalearner.report import report
 from metalearner.text import limit_lines
@@ -67,6 +67,28 @@ def errors(found: list[Example]) -> None:
     values = pd.DataFrame([{"said": e.said, "is": e.truth, **e.values} for e in found])
     if len(values.columns) > 2:
         st.dataframe(values, hide_index=True, width="stretch")
+
+
+def relied_on(folder: Path, account: Account) -> None:
+    """What the model relies on; measured by a process of its own, for it needs the model."""
+    st.subheader("What it relies on", help=meaning("permutation importance"))
+    arguments = ["importance", "--json", "--", str(folder)]
+    stamp = (folder / "run.json").stat().st_mtime
+    reply = questions.ask("importance", arguments, stamp)
+    if reply.waiting:
+        manners.wait(
+            reply, "Shuffling one column after the other …", lambda: questions.ask("importance", arguments, stamp)
+        )
+    elif reply.problem:
+        manners.failed(reply)
+    elif len(reply.answer) < 2:
+        st.caption("There is one column alone.")
+    else:
+        found = reply.answer[:15]
+        bars = Series("drop", tuple(o["column"] for o in found), tuple(o["drop"] for o in found), "bars")
+        says = "How much worse the score is when a column is shuffled: what is near zero could be left out."
+        metric = account.task.metric if account.task else "score"
+        figures.show(Picture("", says, "", f"{metric} lost", (bars,)), "importance", 260)
 
 
 def made_of(account: Account) -> None:
@@ -138,6 +160,8 @@ def main() -> None:
         with column:
             figures.show(picture, f"outcome-{i}", 340)
     errors(rows)
+    if account.state == "finished":
+        relied_on(folder, account)
     made_of(account)
     why(account)
     cost = account.cost()
