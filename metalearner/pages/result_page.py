@@ -151,7 +151,7 @@ def main() -> None:
         manners.empty(here, "run_page.py" if folder else "formulate_page.py", "Run" if folder else "Formulate")
         return
     st.title(f"Predicting {manners.text(account.task.target)}")
-    st.caption(f"{folder.name} · {manners.text(account.task.sentence)}")
+    st.caption(" · ".join(filter(None, (folder.name, manners.text(account.task.sentence)))))
     score(account)
     if account.state == "finished":
         downloads(folder)

@@ -79,7 +79,8 @@ def main() -> None:
     state, account = processes.state(folder), processes.account(folder)
     st.title(f"Predicting {manners.text(account.task.target)}" if account and account.task else "Run")
     st.caption(
-        f"{folder.name} · {state}" + (f" · {manners.text(account.task.sentence)}" if account and account.task else "")
+        f"{folder.name} · {state}"
+        + (f" · {manners.text(account.task.sentence)}" if account and account.task and account.task.sentence else "")
     )
     controls(folder, state)
     if state in ("running", "starting"):
