@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_knowledge import JsonOption, kb
+
 if TYPE_CHECKING:
     from .request import Request
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Labelled data and a sentence in; a measured, packaged, watched model out.")  # fmt: skip
-kb = typer.Typer(no_args_is_help=True, help="The knowledge base of past runs.")
 plugin = typer.Typer(no_args_is_help=True, help="What is installed.")
 backbone = typer.Typer(no_args_is_help=True, help="Pretrained models that transfer can begin with.")
 app.add_typer(kb, name="kb")
@@ -33,7 +34,6 @@ SentenceArgument = Annotated[str, typer.Argument(help="What is wanted, in a sent
 BundleArgument = Annotated[Path, typer.Argument(help="The folder of a packaged model.", show_default=False)]
 RowsArgument = Annotated[str, typer.Argument(help="Rows of the same kind of data.", show_default=False)]
 TargetOption = Annotated[str | None, typer.Option(help="The column to predict.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; progress goes to stderr.")]
 
 
 @app.command()
@@ -119,9 +119,13 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a data set looks like, in named numbers."""
+    from . import plugins
+    from .look import look as look_at
+    from .request import Request
+    from .task import Wish
     from .text import description_lines
 
-    look = _look(source, sentence, target, cold=True, blind=False, pictures=True)
+    look = look_at(Request(source, Wish(sentence, target), cold=True), plugins.load(), True)
     typer.echo(json.dumps(look["description"]) if as_json else "\n".join(description_lines(look)))
 
 
@@ -137,25 +141,25 @@ def propose(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say also which blocks networks should be made of.")
     ] = False,
+    metric: Annotated[str | None, typer.Option(help="How to score.")] = None,
+    goal: Annotated[str | None, typer.Option(help='When it would count as met: 0.9, or "recall 0.85".')] = None,
+    group_by: Annotated[str | None, typer.Option(help="A column of what belongs together.")] = None,
+    budget: Annotated[str, typer.Option(help="What a run might spend.")] = "2m",
+    keep: Annotated[Path | None, typer.Option(help="A folder in which the prepared data stay.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what would be tried first, why, and how well it should go. Nothing is trained."""
+    from . import plugins
+    from .look import look as look_at
+    from .request import Request, parse_budget
+    from .task import Wish
     from .text import explanation_lines, proposal_lines
 
-    look = _look(source, sentence, target, cold, blind)
+    wish = Wish(sentence, target, metric, goal, group_by)
+    request = Request(source, wish, parse_budget(budget), cold=cold, blind=blind)
+    look = look_at(request, plugins.load(), keep is not None, keep)
     lines = proposal_lines(look) + (explanation_lines(look) if explain else [])
     typer.echo(json.dumps(look) if as_json else "\n".join(lines))
-
-
-def _look(
-    source: str, sentence: str, target: str | None, cold: bool, blind: bool, pictures: bool = False
-) -> dict[str, Any]:
-    from . import plugins
-    from .look import look
-    from .request import Request
-    from .task import Wish
-
-    return look(Request(source, Wish(sentence, target), cold=cold, blind=blind), plugins.load(), pictures)
 
 
 @app.command()
@@ -179,6 +183,34 @@ def evaluate(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = F
 
     scorecard = appraise(_bundle(bundle), rows)
     typer.echo(json.dumps(scorecard.to_json()) if as_json else "\n".join(scorecard_lines(scorecard)))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Where it goes; report.html in the run's folder otherwise.")] = None,
+) -> None:
+    """Write a run as one HTML file that needs no network: decisions and reasons, pictures, diagnosis, cost."""
+    from . import plugins
+    from .report import report as tell
+
+    text, file = tell(folder, plugins.load()), out or folder / "report.html"
+    file.write_text(text)
+    typer.echo(f"{file} · {file.stat().st_size / 1e3:.0f} kB")
+
+
+@app.command()
+def importance(
+    folder: Annotated[Path, typer.Argument(help="The folder of a finished run.", metavar="RUN", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Say which columns a run's model relies on: how much worse it does when one is shuffled."""
+    from . import plugins
+    from .importance import importance as measure
+
+    found = measure(folder, plugins.load())
+    lines = [f"{one['column'][:40]:<40} {one['drop']:+.4f} ± {one['spread']:.4f}" for one in found]
+    typer.echo(json.dumps(found) if as_json else "\n".join(lines))
 
 
 @app.command()
@@ -222,99 +254,6 @@ def _bundle(folder: Path) -> Any:
     from .deploy import Bundle
 
     return Bundle.open(folder, plugins.load())
-
-
-@kb.command()
-def stats(as_json: JsonOption = False) -> None:
-    """What the base holds."""
-    from .knowledge import Base
-    from .text import stats_lines
-
-    found = Base.open().stats()
-    typer.echo(json.dumps(found) if as_json else "\n".join(stats_lines(found)))
-
-
-@kb.command()
-def build() -> None:
-    """Make the database and the index from the records anew."""
-    from .knowledge import Base
-
-    counts = Base.open().build()
-    typer.echo(", ".join(f"{v} {k}" for k, v in counts.items()))
-
-
-@kb.command()
-def pack() -> None:
-    """Compress the records that ship, with what `kb grow --shipped` added: the form in which they are committed."""
-    from .knowledge import Base
-
-    for file in Base.open().pack():
-        typer.echo(f"{file.name:<24} {file.stat().st_size / 1e6:.2f} MB")
-
-
-@kb.command()
-def grow(
-    hours: Annotated[float, typer.Option(help="Stop after this long.")] = 1.0,
-    only: Annotated[str, typer.Option(help="Data sets to grow, separated by commas; all of datasets/ otherwise.")] = "",
-    shipped: Annotated[
-        bool, typer.Option("--shipped", help="Write to knowledge_base/ instead of your own records.")
-    ] = False,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
-) -> None:
-    """Run what the base knows least, and add it. Can be stopped and started again at any time."""
-    from . import plugins
-    from .grow import grow as enlarge
-
-    names = [n.strip() for n in only.split(",") if n.strip()]
-    enlarge(plugins.load(), hours, names, shipped, workers, typer.echo)
-
-
-@kb.command()
-def verify(
-    sample: Annotated[int, typer.Option(help="How many records to run again.")] = 10,
-    seed: Annotated[int, typer.Option(help="Which records.")] = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Run random records again and compare; fails when one differs, or when none could be run."""
-    from . import plugins
-    from .text import verification_lines
-    from .verify import verify as rerun
-
-    found, passed = rerun(plugins.load(), sample, seed)
-    told = {"records": found, "passed_over": passed}
-    typer.echo(json.dumps(told) if as_json else "\n".join(verification_lines(found, passed)))
-    if not found or not all(r["agrees"] for r in found):
-        raise typer.Exit(1)
-
-
-@kb.command()
-def train(
-    shipped: Annotated[
-        bool, typer.Option("--shipped", help="From the records that ship alone, into knowledge_base/.")
-    ] = False,
-) -> None:
-    """Learn from what the base knows: an embedder, blocks, and a ranker if it beats what is used without one."""
-    from . import plugins
-    from .teach import opened, teach
-
-    with opened(shipped) as (base, folder):
-        won = teach(base, plugins.load(), folder, typer.echo)
-    typer.echo("The ranker is in use from now on." if won else "No ranker is used: task samples (M1) propose.")
-
-
-@kb.command("evaluate")
-def evaluate_base(as_json: JsonOption = False) -> None:
-    """What the base is worth: each group of data sets is forgotten in turn and searched with what is left."""
-    from . import plugins
-    from .hindsight import hindsight
-    from .knowledge import Base
-    from .replay import replay
-    from .text import hindsight_lines, replay_lines
-
-    base, registry = Base.open(), plugins.load()
-    rows, told = replay(base, registry), hindsight(base, registry)
-    text = [*replay_lines(rows), "", *hindsight_lines(told)]
-    typer.echo(json.dumps({"replay": rows, "hindsight": told}) if as_json else "\n".join(text))
 
 
 @plugin.command("list")
@@ -364,11 +303,23 @@ def backbone_remove(name: Annotated[str, typer.Argument(help="A backbone that yo
 
 
 @app.command("app")
-def open_app(port: Annotated[int, typer.Option(help="The port to listen on.")] = 8501) -> None:
-    """Open the app in a browser: point and click, on this machine alone."""
+def open_app(
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8501,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    runs: Annotated[Path, typer.Option(help="The folder of runs that the printed address shows.")] = Path("runs"),
+) -> None:
+    """Open the app in a browser: point and click, on this machine alone unless told otherwise."""
     from .pages.launch import launch
 
-    raise typer.Exit(launch(port))
+    launch(port, host, runs)
+
+
+@app.command()
+def explain(word: Annotated[str, typer.Argument(help="A word that this program uses.", show_default=False)]) -> None:
+    """Say in a sentence what a word means."""
+    from .glossary import explain as tell
+
+    typer.echo(tell(word))
 
 
 @app.command()

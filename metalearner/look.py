@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import sources
+from . import events, sources
 from .data import read
 from .deploy import Bundle
 from .describe import sights
@@ -16,7 +17,7 @@ from .errors import DataError
 from .evaluate import Answers, Evidence, evaluate
 from .events import Story
 from .kinds import Moment, Source
-from .knowledge import Base
+from .knowledge import Base, plane
 from .plugins import Registry
 from .propose import spread
 from .records import Scorecard, plain
@@ -24,14 +25,19 @@ from .request import Request
 from .run import foresee, formulate_and_prepare
 
 
-def look(request: Request, registry: Registry, pictures: bool = False) -> dict[str, Any]:
-    """Task, description, neighbours, odds, forecast and first proposals of a source, as JSON; `pictures` adds the probes' sights."""
+def look(request: Request, registry: Registry, pictures: bool = False, keep: Path | None = None) -> dict[str, Any]:
+    """Task, description, neighbours, odds, forecast and first proposals of a source, as JSON.
+
+    `pictures` adds the probes' sights. With `keep`, a folder, the prepared data stay there.
+    """
     source = sources.find(request.source)
-    with tempfile.TemporaryDirectory() as scratch:
+    with contextlib.nullcontext(keep) if keep else tempfile.TemporaryDirectory() as scratch:
+        Path(scratch).mkdir(parents=True, exist_ok=True)
         story = Story(Path(scratch) / "events.jsonl")
         reading = read(source.source, registry.modalities)
         setting, _ = formulate_and_prepare(request, source, reading, registry, Path(scratch), story)
-        foresight = foresee(setting, Base.open(), request, story)
+        base = Base.open()
+        foresight = foresee(setting, base, request, story)
         prior = foresight.prior
         return plain(
             {
@@ -39,6 +45,11 @@ def look(request: Request, registry: Registry, pictures: bool = False) -> dict[s
                 "task": setting.task,
                 "rows": setting.dataset.card.rows,
                 "views": setting.views,
+                "columns": reading.schema.columns,
+                "metrics": setting.output.metrics,
+                "families": {name: f.level for name, f in foresight.families.items()},
+                "prepared": next(e for e in events.read(story.file) if e["stage"] == "prepare"),
+                "plane": plane(base, foresight.description),
                 "description": foresight.description,
                 "sights": sights(setting.dataset, setting.transform, registry.probes.values()) if pictures else [],
                 "neighbours": prior.neighbours,

@@ -30,6 +30,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cpu_seconds() -> float:
+    """Seconds of all cores that this process and its children that have ended took so far."""
+    return sum(os.times()[:4])
+
+
 def memory() -> int:
     """Bytes of memory."""
     import psutil

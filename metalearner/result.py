@@ -34,6 +34,7 @@ class Run:
     limits: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
     )  # of each limit: what was measured, whether it is kept
+    cpu_seconds: float | None = None  # of the process that finished it and its workers, imports included
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -80,6 +81,7 @@ class Run:
                 "reasons": self.prior.reasons,
                 "forecast": self.prior.forecast,
                 "seconds": self.seconds,
+                "cpu_seconds": self.cpu_seconds,
                 "interrupted": self.interrupted,
                 "ladder": self.ladder,
                 "limits": self.limits,

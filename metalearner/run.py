@@ -90,6 +90,7 @@ def run(
             trials, folder, setting, story, affordable(trials, kept_apart(setting, sealed), clock, setting)
         )
         answers = measure(ensemble, sealed, setting)
+        answers.save(folder / runs.ANSWERS)
         evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
         scorecard = evaluate(
             setting.task, setting.output, ensemble.predictor.state, registry.metrics, answers, evidence
@@ -101,7 +102,7 @@ def run(
         experiences = [experience(t, setting) for t in trials]
         refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
-                   clock.interrupted, said, limits)  # fmt: skip
+                   clock.interrupted, said, limits, machine.cpu_seconds())  # fmt: skip
         (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
         story.tell(
             "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
@@ -282,12 +283,13 @@ def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting) -> Answ
     dataset, output = setting.dataset, setting.output
     if sealed is not None:
         inputs, target = sealed.open(again=sealed.opened)
-        prediction, split = ensemble.predictor.predict(inputs), "sealed test"
+        prediction, split, rows = ensemble.predictor.predict(inputs), "sealed test", np.arange(len(target))
     else:
-        target, split = dataset.target[ensemble.selection.rows], "out of fold"
+        rows = ensemble.selection.rows
+        target, split = dataset.target[rows], "out of fold"
         prediction = output.calibrated(ensemble.predictor.calibration, ensemble.selection.prediction)
     naive = output.baseline(dataset.state, dataset.target, len(target))
-    return Answers(target, prediction, naive, split)
+    return Answers(target, prediction, naive, split, rows)
 
 
 def deliver(

@@ -21,6 +21,9 @@ from .plugins import Registry
 from .records import plain
 from .request import Request
 
+# What was predicted for the rows that measured the model, beside their truth.
+ANSWERS = "answers.npz"
+
 
 @contextmanager
 def owned(request: Request, name: str) -> Iterator[Path]:
@@ -29,7 +32,7 @@ def owned(request: Request, name: str) -> Iterator[Path]:
     fresh = not folder.exists()
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        lock = (folder / "lock").open("a")  # whoever holds it has written who that is
     except OSError as problem:
         raise UserError(
             f"The run's folder '{folder}' cannot be written: {problem.strerror}.", "", "Name another with --out."
@@ -39,6 +42,7 @@ def owned(request: Request, name: str) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(f"The run in '{folder}' is going on in another process.", "A run has one owner.") from None
+        lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         if (folder / "run.json").exists():
@@ -57,6 +61,20 @@ def owned(request: Request, name: str) -> Iterator[Path]:
                     with contextlib.suppress(OSError):  # runs/ itself, if nothing else is in it
                         folder.parent.rmdir()
             raise
+
+
+def owner(folder: Path) -> int | None:
+    """The process that holds this run, None when nobody does."""
+    lock = folder / "lock"
+    if not lock.exists():
+        return None
+    with lock.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            written = handle.read().strip()
+            return int(written) if written.isdigit() else 0
+    return None
 
 
 def request_of(folder: Path) -> Request:

@@ -141,7 +141,24 @@ def test_a_hostile_column_name_stays_text():
     predictor = pairs.predictor()
     task = dataclasses.replace(predictor.task, target="a|b\n# Heading <script>")
     lines = card(dataclasses.replace(predictor, task=task), None, {"rows": 1}, {"proven": {}}).splitlines()
-    assert lines[0] == "# A model of a b # Heading script" and "# Heading <script>" not in lines
+    assert "# A model of a b # Heading script" in lines and "# Heading <script>" not in lines
+
+
+def test_the_card_begins_with_the_hub_s_metadata(written):
+    import yaml  # huggingface_hub reads cards with it
+
+    head = yaml.safe_load((written / "README.md").read_text().split("---\n")[1])
+    found = Bundle.open(written, pairs.registry()).scorecard
+    assert head["library_name"] == "metalearner" and found.metric in head["metrics"]
+    (result,) = head["model-index"][0]["results"]
+    assert result["metrics"][0] == {"type": found.metric, "value": pytest.approx(found.value), "verified": False}
+    assert result["dataset"]["name"] == "pairs" and result["dataset"]["split"] == found.split
+
+
+def test_the_hub_itself_reads_the_card(written):
+    hub = pytest.importorskip("huggingface_hub")
+    data = hub.ModelCard.load(written / "README.md", ignore_metadata_errors=False).data
+    assert data.eval_results and data.eval_results[0].dataset_name == "pairs"
 
 
 def test_the_target_s_column_is_kept_or_told_from_the_predictions(tmp_path):

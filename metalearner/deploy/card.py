@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,11 +13,15 @@ from ..records import Scorecard, plain
 
 
 def card(predictor: Predictor, scorecard: Scorecard | None, about: Mapping[str, Any], onnx: Mapping[str, Any]) -> str:
-    """Markdown: what it predicts, what it was trained on, how good it is, what is inside, how to use it."""
+    """Markdown: what it predicts, what it was trained on, how good it is, what is inside, how to use it.
+
+    It begins with the metadata that model cards of the Hugging Face hub have, so that a bundle can be uploaded as it is.
+    """
     task = predictor.task
     sentence = f"\n> {inline(task.sentence)}\n" if task.sentence else ""
     return "\n".join(
         [
+            *metadata(predictor, scorecard, about),
             f"# A model of {inline(task.target)}",
             sentence,
             f"Predicts `{inline(task.target)}` ({inline(task.output)}) from {inline(task.modality)} data with "
@@ -54,6 +59,38 @@ USE = (
     "There is no pickle in it. It is as good as its data: rows of another kind than it was trained on get an answer too,",
     "and `metalearner monitor` is how to notice.",
 )
+
+
+# What the hub calls these tasks; it has no name for others.
+HUB_TASKS = {
+    ("tabular", "classification"): "tabular-classification",
+    ("tabular", "regression"): "tabular-regression",
+    ("image", "classification"): "image-classification",
+    ("text", "classification"): "text-classification",
+}
+
+
+def metadata(predictor: Predictor, scorecard: Scorecard | None, about: Mapping[str, Any]) -> list[str]:
+    """YAML front matter as https://huggingface.co/docs/hub/model-cards has it.
+
+    Every value is written as JSON, which YAML reads: no name of a column or a data set can break out of it.
+    """
+    task, data = predictor.task, plain(about.get("data") or {})
+    hub = HUB_TASKS.get((task.modality, task.output))
+    lines: dict[str, Any] = {
+        "library_name": "metalearner",
+        "tags": ["metalearner", "automl", task.modality, task.output],
+    }
+    lines |= {"pipeline_tag": hub} if hub else {}
+    lines |= {"metrics": [scorecard.metric, *scorecard.others]} if scorecard else {}
+    if scorecard and not math.isnan(scorecard.value):
+        kind = {"type": hub or task.output, "name": task.output}
+        source = {"type": "local", "name": data.get("name") or "data", "split": scorecard.split}
+        values = {scorecard.metric: scorecard.value, **scorecard.others}
+        found = [{"type": name, "value": value, "verified": False} for name, value in plain(values).items()]
+        result = {"task": kind, "dataset": source, "metrics": found}
+        lines["model-index"] = [{"name": inline(task.target), "results": [result]}]
+    return ["---", *(f"{key}: {json.dumps(value, ensure_ascii=True)}" for key, value in lines.items()), "---", ""]
 
 
 def inline(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -32,6 +33,24 @@ class Answers:
     prediction: np.ndarray  # (n, k)
     naive: np.ndarray  # (n, k) what the naive baseline says
     split: str  # which rows these are
+    rows: np.ndarray = field(
+        default_factory=lambda: np.array([], int)
+    )  # (n,) their places in the data set or the sealed test
+
+    def save(self, file: Path) -> None:
+        """One NPZ, for whoever wants to look at single rows later."""
+        part = file.with_name(f".{file.name}")
+        with part.open("wb") as out:
+            np.savez(
+                out, target=self.target, prediction=self.prediction, naive=self.naive, split=self.split, rows=self.rows
+            )
+        part.replace(file)
+
+    @classmethod
+    def open(cls, file: Path) -> Answers:
+        """What `save` wrote."""
+        with np.load(file, allow_pickle=False) as held:
+            return cls(held["target"], held["prediction"], held["naive"], str(held["split"]), held["rows"])
 
 
 def evaluate(

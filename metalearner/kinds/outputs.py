@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..pictures import Picture
+
 if TYPE_CHECKING:
     import torch
 
@@ -87,6 +89,18 @@ class Output(ABC):
     @abstractmethod
     def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
         """Columns for people: `prediction`, and for classes `p_<class>`."""
+
+    def pictures(self, state: State, target: np.ndarray, prediction: np.ndarray) -> list[Picture]:
+        """What right and wrong predictions look like, for people; target encoded, its truth known."""
+        return []
+
+    def words(self, state: State, target: np.ndarray) -> list[str]:
+        """Encoded targets (n,) as people read them."""
+        return [str(t) for t in target]
+
+    def errors(self, state: State, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """How wrong each row is (n,), 0 where it is right: the worst are shown to people."""
+        return np.zeros(len(target))
 
     def problem(self, state: State, rows: int) -> str:
         """Why this target cannot be learnt from so many rows; empty when it can."""

@@ -2,6 +2,7 @@
 
 from .base import LEARNT, SHIPPED, TRAINED, Base
 from .memory import Memory, aligned
+from .plane import plane
 from .trust import check_experience
 
-__all__ = ["LEARNT", "SHIPPED", "TRAINED", "Base", "Memory", "aligned", "check_experience"]
+__all__ = ["LEARNT", "SHIPPED", "TRAINED", "Base", "Memory", "aligned", "check_experience", "plane"]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..kinds import Output, State
+from ..pictures import Picture
 from .calibration import apply_calibration, choose_calibration, softmax
+from .pictures import confusion, reliability
 from .threshold import BETA, best_threshold
 
 if TYPE_CHECKING:
@@ -105,6 +107,27 @@ class Classification(Output):
         classes = np.array(state["classes"])
         columns = {"prediction": classes[decided(state, prediction)]}
         return columns | {f"p_{c}": prediction[:, i] for i, c in enumerate(state["classes"])}
+
+    def pictures(self, state: State, target: np.ndarray, prediction: np.ndarray) -> list[Picture]:
+        """Which classes are taken for which, and whether probabilities can be believed."""
+        known = target >= 0
+        truth, probability = target[known], prediction[known]
+        if self.width(state) == 2:
+            at = state["classes"].index(positive(state))
+            sure, right, of = probability[:, at], truth == at, f"for {positive(state)}"
+        else:
+            sure, right, of = probability.max(axis=1), truth == probability.argmax(axis=1), "for the likeliest class"
+        found = (confusion(state["classes"], target, decided(state, prediction)), reliability(sure, right, of))
+        return [picture for picture in found if picture is not None]
+
+    def words(self, state: State, target: np.ndarray) -> list[str]:
+        """The classes' names; a class that was never seen has none."""
+        return [state["classes"][int(t)] if t >= 0 else "?" for t in target]
+
+    def errors(self, state: State, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Probability that went to other classes than the true one, for rows that were decided wrongly."""
+        wrong = (target >= 0) & (decided(state, prediction) != target)
+        return np.where(wrong, 1 - prediction[np.arange(len(target)), np.maximum(target, 0)], 0.0)
 
     def problem(self, state: State, rows: int) -> str:
         """A class needs several rows."""

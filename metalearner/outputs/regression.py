@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Output, State
+from ..pictures import Picture
 from .calibration import better, held_out
 from .classification import conformal_quantile
+from .pictures import agreement, residuals
 
 # Heavy tails: beyond this excess kurtosis, or with more than this share of rows further out than FAR.
 TAILED, FAR, FAR_SHARE = 3.0, 4.0, 0.005
@@ -90,6 +92,19 @@ class Regression(Output):
     def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
         """`prediction` in the target's unit."""
         return {"prediction": prediction[:, 0] * state["scale"] + state["mean"]}
+
+    def pictures(self, state: State, target: np.ndarray, prediction: np.ndarray) -> list[Picture]:
+        """What was said against what is true, and what is left over."""
+        truth, said = target * state["scale"] + state["mean"], self.table(state, prediction)["prediction"]
+        return [agreement(truth, said), residuals(truth, said)]
+
+    def words(self, state: State, target: np.ndarray) -> list[str]:
+        """In the target's unit."""
+        return [f"{v * state['scale'] + state['mean']:.5g}" for v in target]
+
+    def errors(self, state: State, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Distance, in standard deviations of the target."""
+        return np.abs(prediction[:, 0] - target)
 
     def choose_metric(self, target: np.ndarray, state: State, sentence: str) -> tuple[str, str]:
         """By the user's words; the share of variance explained otherwise."""

@@ -1,80 +1,105 @@
-"""Runs started from the app: a process of their own each, that outlives the page."""
+"""Runs and servers as processes of their own: begun, stopped, paused and gone on with from a page, which they outlive."""
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import subprocess
-import sys
+import signal
+import time
 from pathlib import Path
-from typing import Any
 
-from metalearner import events
-from metalearner.home import home
+from metalearner import runs
+from metalearner.account import Account
 
-RUNS = Path("runs")
+from . import children
+from .draft import Draft
+
+PAUSED, SERVER = "paused", "server"
+# Tenths of a second that a server has to end.
+FAREWELL = 80
 
 
-def start(source: str, sentence: str, target: str, budget: str, goal: str) -> Path:
+def start(root: Path, draft: Draft) -> Path:
     """Begin a run; returns its folder at once."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(source).stem)[:40] or "run"
-    folder = RUNS / f"{name}-{secrets.token_hex(2)}"
-    folder.mkdir(parents=True)
-    arguments = ["run", source, sentence, "--budget", budget, "--out", str(folder), "--quiet"]
-    arguments += ["--target", target] if target else []
-    arguments += ["--goal", goal] if goal else []
-    with (folder / "log.txt").open("w") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "metalearner", *arguments], stdout=log, stderr=log, start_new_session=True
-        )
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(draft.source).stem).strip("-")[:40] or "run"
+    folder = root / f"{name}-{secrets.token_hex(2)}"
+    only = [f"--families={','.join(draft.families)}"] if draft.families else []
+    told = ["--budget", draft.budget, "--out", str(folder), "--quiet"]
+    children.begin(folder, ["run", *draft.options(), *only, *told, *draft.asked()])
     return folder
 
 
-def keep_upload(name: str, data: bytes) -> Path:
-    """Store an uploaded file under a name of ours, with the ending it came with."""
-    ending = Path(name).suffix.lower()
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem)[:40] or "upload"
-    folder = home() / "uploads" / secrets.token_hex(8)
-    folder.mkdir(parents=True)
-    file = folder / f"{stem}{ending if re.fullmatch(r'[.][a-z0-9]{1,8}', ending) else ''}"
-    file.write_bytes(data)
-    return file
-
-
-def folders() -> list[Path]:
+def folders(root: Path) -> list[Path]:
     """All runs, newest first."""
-    found = [f for f in RUNS.glob("*") if (f / "log.txt").exists() or (f / "request.json").exists()]
+    found = [f for f in root.glob("*") if (f / "request.json").exists() or (f / children.LOG).exists()]
     return sorted(found, key=lambda f: -f.stat().st_mtime)
 
 
-def story(folder: Path) -> list[dict[str, Any]]:
-    """The run's events so far."""
-    return events.read(folder / "events.jsonl")
+def state(folder: Path) -> str:
+    """ "starting", "running", "finished", "paused", "failed" or "cut off"."""
+    if (folder / "run.json").exists():
+        return "finished"
+    if runs.owner(folder) is not None:
+        return "running"
+    if children.owner(folder) is not None:
+        return "starting"
+    if (folder / PAUSED).exists():
+        return "paused"
+    return "failed" if children.said(folder) or not (folder / "request.json").exists() else "cut off"
 
 
-def result(folder: Path) -> dict[str, Any] | None:
-    """The finished run, None while it goes on or when it failed."""
-    file = folder / "run.json"
-    return json.loads(file.read_text()) if file.exists() else None
+def account(folder: Path) -> Account | None:
+    """What a run has to show; None as long as it has nothing."""
+    return Account.open(folder) if (folder / "request.json").exists() else None
 
 
-def complaint(folder: Path) -> str:
-    """What a run that ended without a result said."""
-    log = folder / "log.txt"
-    return log.read_text()[-2000:].strip() if log.exists() else ""
+def stop(folder: Path) -> None:
+    """End a run early: it packages the best so far within seconds."""
+    if pid := _pid(folder):
+        children.end(pid, signal.SIGINT)
 
 
-def going_on(folder: Path) -> bool:
-    """Whether a process owns this run."""
-    import fcntl
+def pause(folder: Path) -> None:
+    """End a run's processes at once; what was finished is on disk, and `go_on` begins there."""
+    if pid := _pid(folder):
+        (folder / PAUSED).touch()
+        children.end(pid, signal.SIGKILL, everyone=True)
 
-    lock = folder / "lock"
-    if not lock.exists():
-        return result(folder) is None and not complaint(folder)
-    with lock.open("r+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+
+def go_on(folder: Path) -> None:
+    """Resume a run that was paused or cut off."""
+    (folder / PAUSED).unlink(missing_ok=True)
+    children.begin(folder, ["resume", str(folder), "--quiet"])
+
+
+def serve(folder: Path) -> None:
+    """Start the server of a finished run's bundle, on a free port of this machine."""
+    place = folder / SERVER
+    place.mkdir(exist_ok=True)
+    (place / "said.txt").unlink(missing_ok=True)
+    children.begin(place, ["serve", str(folder / "bundle"), "--port", "0"], "said.txt")
+
+
+def address(folder: Path) -> str | None:
+    """Where the server of a run listens: empty while it starts, None when there is none."""
+    place = folder / SERVER
+    if children.owner(place) is None:
+        return None
+    said = (place / "said.txt").read_text() if (place / "said.txt").exists() else ""
+    found = re.search(r"http://127\.0\.0\.1:\d+/", said)
+    return found[0] if found else ""
+
+
+def end_server(folder: Path) -> None:
+    """Stop the server; requests under way are answered first. One that has not ended by then is ended."""
+    if pid := children.owner(folder / SERVER):
+        children.end(pid, signal.SIGTERM)
+        for _ in range(FAREWELL):
+            if children.owner(folder / SERVER) is None:
+                return
+            time.sleep(0.1)
+        children.end(pid, signal.SIGKILL, everyone=True)
+
+
+def _pid(folder: Path) -> int | None:
+    return runs.owner(folder) or children.owner(folder)

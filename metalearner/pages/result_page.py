@@ -1,0 +1,175 @@
+"""Stage 4's end: how good the model is, where it errs, what it is made of."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from metalearner import grammar
+from metalearner.account import WATTS, Account
+from metalearner.examples import Example, outcome, worst
+from metalearner.glossary import meaning
+from metalearner.pages import context, figures, manners, processes, questions
+from metalearner.pages.tables import failures, leaderboard
+from metalearner.pictures import Picture, Series
+from metalearner.records import Config
+from metalearner.report import report
+from metalearner.text import limit_lines
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def seen(folder: str, stamp: float) -> tuple[list[Picture], list[Example]]:
+    """Pictures of right and wrong, and the worst errors."""
+    registry = context.registry()
+    return outcome(Path(folder), registry), worst(Path(folder), registry)
+
+
+def score(account: Account) -> None:
+    """The score with its interval beside what one gets without looking, and the goal."""
+    s = account.score
+    assert s is not None
+    shown = [
+        (s.metric, manners.number(s.value), meaning(s.metric)),
+        ("95 % interval", f"{s.low:.3g} – {s.high:.3g}", meaning("interval")),
+        ("Naive baseline", manners.number(s.baseline), meaning("baseline")),
+        ("Measured on", f"{s.rows:,} rows", meaning(s.split) or s.split),
+    ]
+    manners.figures(shown)
+    if s.goal is not None:
+        said = f"The goal of {s.goal:g} was {'met' if s.goal_met else 'missed'}."
+        (st.success if s.goal_met else st.warning)(said, icon=":material/flag:")
+        for reason in s.diagnosis:
+            st.markdown(f"- {manners.text(reason)}")
+    for line in limit_lines((account.result or {}).get("limits") or {}):
+        st.caption(line)
+    if s.others:
+        st.caption(" · ".join(f"{name} {manners.number(value)}" for name, value in s.others.items()))
+
+
+def errors(found: list[Example]) -> None:
+    """The rows that it got most wrong, as they are."""
+    st.subheader("The worst errors")
+    if not found:
+        st.caption("None: every row of the test was right, or the run kept no single predictions.")
+        return
+    if any(e.images or e.series for e in found):
+        for column, (i, e) in zip(st.columns(4) * 2, enumerate(found)):
+            with column:
+                st.markdown(f"said **{manners.text(e.said)}**, is **{manners.text(e.truth)}**")
+                for uri in e.images.values():
+                    st.image(uri, width=120)
+                for name, picture in e.series.items():
+                    figures.show(Picture("", "", picture.x, picture.y, picture.series), f"worst-{i}-{name}", 160)
+    values = pd.DataFrame([{"said": e.said, "is": e.truth, **e.values} for e in found])
+    if len(values.columns) > 2:
+        st.dataframe(values, hide_index=True, width="stretch")
+
+
+def relied_on(folder: Path, account: Account) -> None:
+    """What the model relies on; measured by a process of its own, for it needs the model."""
+    st.subheader("What it relies on", help=meaning("permutation importance"))
+    arguments = ["importance", "--json", "--", str(folder)]
+    stamp = (folder / "run.json").stat().st_mtime
+    reply = questions.ask("importance", arguments, stamp)
+    if reply.waiting:
+        manners.wait(
+            reply, "Shuffling one column after the other …", lambda: questions.ask("importance", arguments, stamp)
+        )
+    elif reply.problem:
+        manners.failed(reply)
+    elif len(reply.answer) < 2:
+        st.caption("There is one column alone.")
+    else:
+        found = reply.answer[:15]
+        bars = Series("drop", tuple(o["column"] for o in found), tuple(o["drop"] for o in found), "bars")
+        says = "How much worse the score is when a column is shuffled: what is near zero could be left out."
+        metric = account.task.metric if account.task else "score"
+        figures.show(Picture("", says, "", f"{metric} lost", (bars,)), "importance", 260)
+
+
+def made_of(account: Account) -> None:
+    """The members of the ensemble, each drawn."""
+    st.subheader("What it is made of", help=meaning("ensemble"))
+    configs = {t["number"]: t["proposal"] for t in account.trials}
+    productions = context.registry().productions
+    for number, share in sorted(account.weights.items(), key=lambda item: -item[1]):
+        proposal = configs.get(number)
+        if proposal is not None:
+            with st.expander(f"{share:.0%} {proposal['family']}"):
+                st.caption(manners.text(proposal["reason"]))
+                st.code(grammar.outline(Config.from_json(proposal["config"]), productions), language=None)
+
+
+def why(account: Account) -> None:
+    """Every decision with its reason."""
+    with st.expander("What was decided, and why"):
+        st.dataframe(
+            pd.DataFrame(account.decisions(), columns=["stage", "decided", "because"]), hide_index=True, width="stretch"
+        )
+    with st.expander("All that was tried"):
+        leaderboard(account.board()[:200], "all")
+        failures(account)
+
+
+def packed(bundle: Path) -> bytes:
+    """The bundle as one ZIP."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(bundle.rglob("*")):
+            if file.is_file():
+                archive.write(file, Path(bundle.parent.name) / file.relative_to(bundle))
+    return out.getvalue()
+
+
+def downloads(folder: Path) -> None:
+    """Bundle, report and card, made when they are asked for."""
+    card = folder / "bundle" / "README.md"
+    one, two, three, _ = st.columns([1, 1, 1, 2])
+    one.download_button("Bundle", lambda: packed(folder / "bundle"), f"{folder.name}.zip", "application/zip", type="primary",
+                        icon=":material/download:", width="stretch", help=meaning("bundle"))  # fmt: skip
+    two.download_button("Report", lambda: report(folder, context.registry()), f"{folder.name}.html", "text/html",
+                        icon=":material/description:", width="stretch", help="The whole run in one file, without network.")  # fmt: skip
+    three.download_button("Card", card.read_text, f"{folder.name}.md", "text/markdown",
+                          icon=":material/id_card:", width="stretch", help="What the model is, for whoever finds it.")  # fmt: skip
+
+
+def main() -> None:
+    """The chosen run's result."""
+    folder = context.run()
+    account = processes.account(folder) if folder else None
+    if folder is None or account is None or account.score is None or account.task is None:
+        st.title("Result")
+        here = (
+            "The run has no result yet; watch it on its page."
+            if folder
+            else "No run yet. Say what you want to know, and start one."
+        )
+        manners.empty(here, "run_page.py" if folder else "formulate_page.py", "Run" if folder else "Formulate")
+        return
+    st.title(f"Predicting {manners.text(account.task.target)}")
+    st.caption(" · ".join(filter(None, (folder.name, manners.text(account.task.sentence)))))
+    score(account)
+    if account.state == "finished":
+        downloads(folder)
+    pictures, rows = seen(str(folder), (folder / "request.json").stat().st_mtime)
+    for column, (i, picture) in zip(st.columns(2) * 4, enumerate(pictures)):
+        with column:
+            figures.show(picture, f"outcome-{i}", 340)
+    errors(rows)
+    if account.state == "finished":
+        relied_on(folder, account)
+    made_of(account)
+    why(account)
+    cost = account.cost()
+    if cost:
+        energy = f"about {cost['watt_hours']:.2f} Wh at {WATTS:.0f} W a busy core"
+        st.caption(f"{cost['seconds']:.0f} s, {cost['cpu_hours']:.3f} core-hours, {energy}. The same again:")
+        st.code(account.reproduce(), language=None)
+    manners.link("deploy_page.py", "Use it", ":material/rocket_launch:")
+
+
+main()

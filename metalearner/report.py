@@ -1,0 +1,217 @@
+"""One run as one HTML file: everything decided, with its reason, and everything measured.
+
+It needs no network and holds no script: pictures are inline SVG (some kilobytes each; plotly's library alone would be over four
+megabytes, and would need script to be allowed), and its own policy forbids everything else, whatever a column is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from .account import WATTS, Account
+from .errors import UserError
+from .examples import Example, outcome, worst
+from .pictures import Picture
+from .plugins import Registry
+from .report_style import STYLE
+from .svg import svg
+from .text import limit_lines
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+# Rows of the leaderboard; the rest is counted.
+BOARD = 25
+# Columns of a row that is shown.
+SHOWN = 12
+
+
+def report(folder: Path, registry: Registry) -> str:
+    """The HTML of a run, finished or as far as it got. Raises UserError where the folder is no run or nothing was learnt yet."""
+    account = Account.open(folder)
+    if account.task is None:
+        raise UserError(f"The run in '{folder}' has not come far enough to tell of.", "Its data are not read yet.",
+                        f"metalearner resume {folder}")  # fmt: skip
+    parts = [
+        _head(account),
+        _section("How good it is", _goodness(account, registry)),
+        _section("The worst errors", _worst(worst(folder, registry))),
+        _section("What was decided, and why", _decisions(account)),
+        _section("How the search went", _search(account)),
+        _section("What past runs say", _neighbours(account)),
+        _section("Leaderboard", _board(account)),
+        _section("What went wrong on the way", _failures(account)),
+        _section("What it cost", _cost(account)),
+        _section("The same again", _again(account)),
+    ]
+    title = escape(f"{account.task.target} · {account.name}")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>"
+    )
+
+
+def _head(a: Account) -> str:
+    """What is predicted, and the score beside what one gets without looking."""
+    assert a.task is not None
+    wanted = f'<p class="wanted">{escape(a.task.sentence)}</p>' if a.task.sentence else ""
+    title = f"<h1>{escape(a.task.target)}</h1>{wanted}"
+    if a.score is None:
+        return f'<header>{title}<p class="mild">This run is {a.state}: {len(a.trials)} fits so far.</p></header>'
+    s = a.score
+    figures = [
+        (_n(s.value), s.metric, f"{_n(s.low)} to {_n(s.high)} with 95 % confidence"),
+        (_n(s.baseline), "without looking", "the naive baseline"),
+        (f"{s.rows:,}", "rows measured on", s.split),
+    ]
+    if s.goal is not None:
+        figures.append((_n(s.goal), "goal", "met" if s.goal_met else "missed"))
+    cells = "".join(
+        f"<div><b>{escape(v)}</b><span>{escape(n)}</span><small>{escape(x)}</small></div>" for v, n, x in figures
+    )
+    return f'<header>{title}<div class="figures">{cells}</div></header>'
+
+
+def _decisions(a: Account) -> str:
+    rows, before = [], ""
+    for stage, what, why in a.decisions():
+        rows.append(("" if stage == before else stage, what, why))
+        before = stage
+    return _table(("stage", "decided", "because"), rows)
+
+
+def _search(a: Account) -> str:
+    found = a.told("searched")
+    told = f"{len(a.trials):,} fits, {len(a.good):,} of them full." if a.trials else ""
+    if found:
+        told = f"{found['tried']:,} configurations in {found['seconds']:.0f} seconds, {len(a.good):,} fitted in full."
+    forecast = a.told("propose").get("forecast") or {}
+    if forecast.get("value") is not None:
+        ends = f"{_n(forecast['low'])} to {_n(forecast['high'])}"
+        told += f" Before it began, {_n(forecast['value'])} was forecast, {ends} in {forecast['level']:.0%} of cases."
+    return _words(told) + _pictures([p for p in (a.progress(), a.curves()) if p is not None])
+
+
+def _goodness(a: Account, registry: Registry) -> str:
+    """All metrics, pictures of right and wrong, the goal and why it was missed, the limits."""
+    if a.score is None:
+        return ""
+    s = a.score
+    rows = [(s.metric, _n(s.value), f"{_n(s.low)} to {_n(s.high)}", _n(s.baseline))]
+    rows += [(name, _n(value), "", "") for name, value in s.others.items()]
+    text = _table(("metric", "value", "95 % interval", "naive baseline"), rows, numbers=(1, 2, 3))
+    pictures = outcome(a.folder, registry)
+    text += (
+        _pictures(pictures)
+        if pictures
+        else _words("This run kept no single predictions, so there are no pictures of them.")
+    )
+    if s.goal is not None:
+        text += _words(f"The goal of {_n(s.goal)} was {'met' if s.goal_met else 'missed'}.") + _list(s.diagnosis)
+    return text + _list(limit_lines((a.result or {}).get("limits") or {}))
+
+
+def _worst(found: Sequence[Example]) -> str:
+    cards = []
+    for e in found:
+        lead = f"said <b>{escape(e.said)}</b>, is <b>{escape(e.truth)}</b>"
+        images = "".join(f'<img src="{escape(uri, quote=True)}" alt="">' for uri in e.images.values())
+        series = "".join(svg(p) for p in e.series.values())
+        few = list(e.values.items())[:SHOWN]
+        values = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(_cell(v))}</dd>" for k, v in few)
+        cards.append(f'<figure class="row"><figcaption>{lead}</figcaption>{images}{series}<dl>{values}</dl></figure>')
+    return f'<div class="rows">{"".join(cards)}</div>' if cards else ""
+
+
+def _neighbours(a: Account) -> str:
+    prior = a.told("propose")
+    near = prior.get("neighbours") or ()
+    if not near:
+        return _words("No past run was used.")
+    rows = [(n["name"], f"{n['weight']:.0%}", n["best_family"], _n(n["best_skill"])) for n in near[:8]]
+    rows.append(("none of these", f"{prior['nothing_like_it']:.0%}", "", ""))
+    return _table(("data set", "weight", "won there", "its skill"), rows, numbers=(1, 3))
+
+
+def _board(a: Account) -> str:
+    board = a.board()
+    rows = []
+    for r in board[:BOARD]:
+        share, took = f"{r['share']:.0%}" if r["share"] else "", f"{r['seconds']:.1f} s"
+        rows.append((r["family"], _n(r["score"]), share, took, f"{r['fitted']:.0%}", r["by"], r["why"]))
+    table = _table(("family", "score", "share", "took", "fitted", "by", "because"), rows, numbers=(1, 2, 3, 4))
+    more = f"And {len(board) - BOARD:,} more." if len(board) > BOARD else ""
+    return _words("Scores are of rows held out of learning, never of the sealed test.") + table + _words(more)
+
+
+def _failures(a: Account) -> str:
+    rows = [(f["family"], f["outcome"], f["times"], f["why"]) for f in a.failures()]
+    return _table(("family", "what", "times", "because"), rows, numbers=(2,)) if rows else ""
+
+
+def _cost(a: Account) -> str:
+    spent = a.cost()
+    if spent is None:
+        return ""
+    rows = [
+        ("time", f"{spent['seconds']:.0f} s"),
+        ("computing", f"{spent['cpu_hours']:.3f} core-hours"),
+        ("energy, estimated", f"{spent['watt_hours']:.2f} Wh, at {WATTS:.0f} W a busy core"),
+        ("size of the model", f"{a.told('deploy').get('bytes', 0) / 1e6:.2f} MB"),
+    ]
+    return _table(("", ""), rows)
+
+
+def _again(a: Account) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in a.manifest().get("versions", {}).items())
+    data = a.told("prepare").get("card", {})
+    lines = [f"SHA-256 of the data: {data['data_hash']}"] if data.get("data_hash") else []
+    lines += [f"Made with {versions}."] if versions else []
+    bundle = (
+        f"metalearner predict {a.folder / 'bundle'} ROWS --out predictions.csv\nmetalearner serve {a.folder / 'bundle'}"
+    )
+    use = f"<p>To use the model:</p><pre>{escape(bundle)}</pre>" if a.score is not None else ""
+    return f"<pre>{escape(a.reproduce())}</pre>{_list(lines)}{use}"
+
+
+# -- HTML: every word that goes in is escaped here ------------------------------------------------------
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
+
+
+def _words(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def _list(lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = ()) -> str:
+    def line(tag: str, cells: Sequence[Any]) -> str:
+        right = [' class="number"' if i in numbers else "" for i in range(len(cells))]
+        return "<tr>" + "".join(f"<{tag}{r}>{escape(str(c))}</{tag}>" for r, c in zip(right, cells)) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    top = f"<thead>{line('th', head)}</thead>" if any(head) else ""
+    return f'<div class="scroll"><table>{top}<tbody>{body}</tbody></table></div>' if body else ""
+
+
+def _pictures(found: Iterable[Picture]) -> str:
+    figures = "".join(
+        f"<figure><h3>{escape(p.title)}</h3>{svg(p)}<figcaption>{escape(p.says)}</figcaption></figure>" for p in found
+    )
+    return f'<div class="pictures">{figures}</div>' if figures else ""
+
+
+def _cell(value: Any) -> str:
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _n(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"

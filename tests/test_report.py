@@ -1,0 +1,185 @@
+"""The report: one file, nothing loaded, nothing unescaped, and the same facts as the run's own files."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from metalearner import machine, runs
+from metalearner.account import Account
+from metalearner.errors import UserError
+from metalearner.evaluate import Answers
+from metalearner.examples import examples, outcome, png, worst
+from metalearner.outputs import Classification, Regression
+from metalearner.pictures import Picture, Series, ticks
+from metalearner.report import report
+from metalearner.request import Request, parse_budget
+from metalearner.run import run
+from metalearner.svg import svg
+from metalearner.task import Wish
+
+NASTY = "<script>alert(1)</script>"
+HOSTILE = 'a"><img src=x onerror=alert(2)>'
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory, registry):
+    """A finished run on a table whose columns and classes are called what they should not be."""
+    folder = tmp_path_factory.mktemp("told")
+    rng = np.random.default_rng(0)
+    x = rng.random((160, 2))
+    lines = [f'{NASTY},"=cmd|\'x\'!A1","a""><img src=x onerror=alert(2)>"']
+    lines += [f"{a},{b},{'<i>yes' if a + 0.3 * rng.random() > 0.6 else 'no&'}" for a, b in x]
+    (folder / "nasty.csv").write_text("\n".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METALEARNER_HOME", str(folder / "home"))
+        request = Request(str(folder / "nasty.csv"), Wish(f"which is it? {NASTY}", HOSTILE, goal="accuracy 0.999"),
+                          parse_budget("3trials"), folder / "run", cold=True)  # fmt: skip
+        run(request, registry)
+    return folder / "run"
+
+
+class Tags(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes = set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+
+def test_a_report_holds_no_script_and_loads_nothing(told, registry):
+    found = Tags(report(told, registry))
+    assert not found.tags & {"script", "iframe", "object", "link", "base", "form", "i"}
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    assert all(value.startswith("data:image/png") for name, value in found.attributes if name in ("src", "href"))
+
+
+def test_a_report_tells_what_was_decided_measured_and_spent(told, registry):
+    text = report(told, registry)
+    for word in (
+        "What was decided",
+        "Confusion matrix",
+        "Leaderboard",
+        "core-hours",
+        "Wh, at 10 W",
+        "was missed",
+        "metalearner run",
+    ):
+        assert word in text, word
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert len(text) < 400_000
+
+
+def test_an_account_says_what_the_files_say(told):
+    account, found = Account.open(told), json.loads((told / "run.json").read_text())
+    assert account.state == "finished" and account.score.value == found["score"]["value"]
+    assert [r["trial"] for r in account.board()] == [t["trial"] for t in found["leaderboard"] if t["outcome"] == "ok"]
+    assert sum(account.weights.values()) == pytest.approx(1)
+    assert account.cost()["cpu_hours"] * 3600 == pytest.approx(found["cpu_seconds"])
+    assert sum(r["tried"] for r in account.families()) == len(account.board())
+    assert account.progress().series[1].y[-1] == account.best["score"]
+    command = account.reproduce()
+    assert "--goal 'accuracy 0.999'" in command and "--budget 3trials" in command and "--cold" in command
+
+
+def test_the_worst_errors_are_wrong_and_shown_as_they_are(told, registry):
+    answers = Answers.open(told / runs.ANSWERS)
+    found = worst(told, registry, 3)
+    assert answers.split == "sealed test"
+    for example in found:
+        assert example.said != example.truth and len(example.values) == 2
+    assert [p.title for p in outcome(told, registry)] == ["Confusion matrix", "Reliability"]
+    matrix = outcome(told, registry)[0]
+    assert sum(map(sum, matrix.grid)) == len(answers.target)
+
+
+def test_what_decides_is_what_the_model_relies_on(told, registry):
+    from metalearner.importance import importance
+
+    found = importance(told, registry)
+    assert [one["column"] for one in found] == [NASTY, "=cmd|'x'!A1"]
+    assert found[0]["drop"] > 0.1 > found[1]["drop"]
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path, registry):
+    with pytest.raises(UserError, match="not the folder of a run"):
+        report(tmp_path, registry)
+    (tmp_path / "request.json").write_text(json.dumps(Request("x", budget=parse_budget("9s")).to_json(), default=str))
+    with pytest.raises(UserError, match="not come far enough"):
+        report(tmp_path, registry)
+    assert Account.open(tmp_path).state == "cut off"
+
+
+def test_pictures_survive_json_and_say_nothing_unescaped():
+    nasty = Picture(NASTY, NASTY, NASTY, NASTY, (Series(NASTY, (0.0, 1.0), (1.0, None), "points", (NASTY,)),))
+    assert Picture.from_json(json.loads(json.dumps(nasty.to_json()))) == nasty
+    grid = Picture("m", "", NASTY, NASTY, grid=((1, 0), (2, 5)), rows=(NASTY, "b"), columns=("a", NASTY))
+    for picture in (nasty, grid):
+        assert "<script" not in svg(picture) and "<svg" in svg(picture)
+    assert svg(Picture("nothing", "")) == ""
+
+
+def test_regression_is_shown_in_its_own_unit():
+    output, truth = Regression(), np.linspace(100, 200, 50)
+    state = output.fit(truth)
+    encoded = output.encode(state, truth)
+    predicted, left = output.pictures(state, encoded, encoded[:, None] + 0.1)
+    assert max(predicted.series[1].x) == pytest.approx(200) and len(left.series[1].y) == 50
+    assert output.words(state, encoded[:1]) == ["100"]
+    assert output.errors(state, encoded, encoded[:, None] + 0.1) == pytest.approx(np.full(50, 0.1))
+
+
+def test_a_reliability_diagram_of_honest_probabilities_lies_on_its_line():
+    rng = np.random.default_rng(0)
+    p = rng.random(4000)
+    target = (rng.random(4000) < p).astype(int)
+    output = Classification()
+    state = output.fit(np.where(target == 1, "yes", "no"))
+    _, shown = output.pictures(state, target, np.stack([1 - p, p], axis=1))
+    points = shown.series[1]
+    assert np.abs(np.array(points.x) - np.array(points.y)).max() < 0.06
+
+
+def test_rows_are_shown_by_what_they_hold():
+    from metalearner.arrays import Fields, Ragged
+
+    fields = Fields({"name": np.array(["a", "b"]), "n": np.array([1.5, np.nan]),
+                     "photo": np.zeros((2, 8, 9, 3), np.uint8), "wave": Ragged.pack([np.zeros((5, 2)), np.zeros((700, 2))])})  # fmt: skip
+    one, two = examples(fields, [0, 1])
+    assert one.values == {"name": "a", "n": 1.5} and two.values["n"] is None
+    assert re.match(r"data:image/png;base64,", one.images["photo"])
+    assert len(two.series["wave"].series) == 2 and len(two.series["wave"].series[0].x) <= 350
+
+
+def test_the_png_is_one():
+    import base64
+    import io
+
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(0).integers(0, 255, (7, 5, 3), dtype=np.uint8)
+    read = image.open(io.BytesIO(base64.b64decode(png(pixels).partition(",")[2])))
+    assert np.array_equal(np.asarray(read), pixels)
+
+
+def test_ticks_are_round():
+    assert ticks(-3, 17) == [0.0, 5.0, 10.0, 15.0] and ticks(2, 2) == [2]
+    assert machine.cpu_seconds() > 0
+
+
+def test_who_owns_a_run_is_known_and_asking_takes_nothing(tmp_path):
+    assert runs.owner(tmp_path) is None
+    with runs.owned(Request("x", out=tmp_path / "r"), "x") as folder:
+        import os
+
+        assert runs.owner(folder) == os.getpid()
+        with pytest.raises(Exception, match="going on in another process"), runs.owned(Request("x", out=folder), "x"):
+            pass
+        assert runs.owner(folder) == os.getpid()
+    assert runs.owner(folder) is None
