@@ -21,14 +21,16 @@ def fit(source: Any, sentence: str = "", budget: str = "2m", **options: Any) -> 
     """Learn from labelled data; returns the run with `.leaderboard()`, `.scorecard` and `.bundle.predict(rows)`.
 
     `source` is a path, a DataFrame, or the name of a data set; `budget` a time or a number of trials. Options are those
-    of the command line: target, metric, goal, group_by, out, test, seed, cold, blind. Raises UserError for what cannot be used.
+    of the command line: target, metric, goal, group_by, max_size, max_latency, out, test, seed, cold, blind. Raises
+    UserError for what cannot be used.
     """
     from . import plugins
     from .request import Request, parse_budget
     from .run import run
     from .task import Wish
 
-    wish = Wish(sentence, **{k: options.pop(k) for k in ("target", "metric", "goal", "group_by") if k in options})
+    wishes = ("target", "metric", "goal", "group_by", "max_size", "max_latency")
+    wish = Wish(sentence, **{k: options.pop(k) for k in wishes if k in options})
     if "out" in options:
         options["out"] = Path(options["out"])
     return run(Request(source, wish, parse_budget(budget), **options), plugins.load())

@@ -17,6 +17,7 @@ from .data import Reading, Sealed, prepare, read
 from .data.prepare import Split
 from .dataset import Dataset
 from .deploy import Bundle, package
+from .deploy.portable import PROOF
 from .deploy.weigh import weighed
 from .describe import describe
 from .describe.sentence import embed
@@ -86,9 +87,7 @@ def run(
         finally:
             executor.stop()
         warm.wait()
-        ensemble = combine(
-            trials, folder, setting, story, affordable(trials, kept_apart(setting, sealed), clock, setting)
-        )
+        ensemble = combine(trials, folder, setting, story, affordable(trials, setting, sealed, clock))
         answers = measure(ensemble, sealed, setting)
         answers.save(folder / runs.ANSWERS)
         evidence = Evidence(trials, foresight.prior.forecast, setting.dataset.rows)
@@ -170,10 +169,11 @@ def heard(hunt: Search, setting: Setting, trials: Path, story: Story, warm: Warm
         warm.beside(learner.name, partial(learner.warm, setting.views))
 
 
-def affordable(trials: list[Trial], rows: int, clock: Clock, setting: Setting) -> Cost:
+def affordable(trials: list[Trial], setting: Setting, sealed: Sealed | None, clock: Clock) -> Cost:
     """What each trial costs to predict the rows kept apart, what is left for it, and what may be deployed."""
     left = clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget)
     most = max(OWED_LEAST, left) if clock.budget.seconds else float("inf")
+    rows = kept_apart(setting, sealed)
     return Cost({t.name: price(t, rows) for t in trials}, most, setting.task.limits)
 
 
@@ -303,7 +303,7 @@ def deliver(
     said = setting.output.table(predictor.state, answers.prediction)
     drift = reference(setting.modality, dataset.fields, dataset.schema, said)
     about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label}
-    proof = dataset.fields.take(np.arange(min(64, dataset.rows)))
+    proof = dataset.fields.take(np.arange(min(PROOF, dataset.rows)))
     return package(folder / "bundle", predictor, scorecard, drift, about, proof, setting.registry, clock.end - 1.0)
 
 

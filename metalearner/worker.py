@@ -15,14 +15,9 @@ import numpy as np
 from . import kinds, plugins
 from .arrays import Fold, rows_of
 from .dataset import Dataset
-from .deploy.portable import Export
-from .deploy.weigh import weigh
 from .kinds import Aim, Job, Model
 from .records import Config, Trial
 from .train.objective import Objective
-
-# Rows on which a deployed form is proven.
-PROOF = 64
 
 
 @dataclass(frozen=True)
@@ -57,10 +52,12 @@ class Begin(kinds.Begin):
         threading.Thread(target=lambda: [one.warm(views) for one in fitting], daemon=True).start()
 
         def taken(model: Model, config: Config, fold: Fold) -> dict[str, Any]:
+            from .deploy.portable import PROOF, Export  # most tasks limit nothing and need none of this
+            from .deploy.weigh import weigh
+
             learner = registry.get("learners", config.production)
-            rows = {
-                name: tensor.take(np.arange(min(PROOF, rows_of(fold.valid)))) for name, tensor in fold.valid.items()
-            }
+            few = np.arange(min(PROOF, rows_of(fold.valid)))
+            rows = {name: tensor.take(few) for name, tensor in fold.valid.items()}
             return weigh(model, learner, aim, Export("", model, fold.views, rows, registry.forms))
 
         return Objective(dataset, transform, aim, self.folder / "trials", self.began, taken)

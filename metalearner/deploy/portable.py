@@ -26,6 +26,7 @@ from ..records import View
 
 ONNX = "model.onnx"
 FORM = "form.json"  # names the form of a model that has another one
+PROOF = 64  # rows that a model is proven on
 VERDICT = "onnx.json"  # what became of an export; gathered, not part of the bundle
 # Equal means: nowhere further apart than this, times the value itself where that is above 1.
 TOLERANCE = 1e-5
@@ -175,7 +176,7 @@ def attempt(one: Export, place: Path) -> dict[str, Any]:
 
 def _formed(name: str, form: Form, content: bytes, one: Export, place: Path) -> dict[str, Any]:
     """A form made and proven, its files in the model's place; nothing where it is of no use."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=place) as scratch:  # where it goes with the rest if this process is ended
         try:
             files = form.make(content)
         except Exception as problem:

@@ -191,8 +191,8 @@ def _afforded(weights: np.ndarray, trials: Sequence[Trial], cost: Cost) -> np.nd
     """Without the members that cost most for their weight, until the rest costs no more than it may; one stays."""
     kept = weights.copy()
     while cost.too_much(trials, kept) and (kept > 0).sum() > 1:
-        # Where bytes are what is short, the lightest goes.
-        prices = np.array([cost.seconds.get(t.name, 0.0) if cost.of(trials, kept) > cost.most else 1.0 for t in trials])
+        slow = cost.of(trials, kept) > cost.most  # where it is not seconds that are short, the lightest goes
+        prices = np.array([cost.seconds.get(t.name, 0.0) if slow else 1.0 for t in trials])
         kept[np.argmax(np.where(kept > 0, prices / np.maximum(kept, 1e-9), -1.0))] = 0.0
     return kept / kept.sum()
 

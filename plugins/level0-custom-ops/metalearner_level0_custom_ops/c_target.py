@@ -1,10 +1,8 @@
-"""One C file of a whole network: the kernels' own text, the program, its constants, and a function that predicts a row."""
+"""One C file of a bundle's networks: the kernels' own text, programs, constants, and a function that predicts a row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from metalearner.errors import UserError
 from metalearner.kinds import Network, Target
@@ -12,29 +10,38 @@ from metalearner.kinds import Network, Target
 from .forms import Packed
 from .library import NATIVE
 from .program import Program, from_onnx
-from .steps import Unsupported
+from .steps import NOTHING, Unsupported
 
-LINE = 6  # numbers a line
-HEAD = """/* {name}: a network in one file of C99. It needs <math.h> alone; numbers lie in memory as little-endian machines have them.
+LINE = 6  # constants a line; of steps, which are shorter, three times as many
+HEAD = """/* {name}: what a bundle predicts, in one file of C99. It needs <math.h> alone; numbers lie in memory as little-endian
+   machines have them.
 
    cc -O3 -std=c99 -c {name}.c            into your own program
    cc -O3 -std=c99 -D{NAME}_MAIN {name}.c -lm -o {name}
                                           rows of float32 in, as they lie in memory, lines of text out
    Add -march=native for the vector instructions of the machine at hand.
 
-   One row goes in as the bundle's transform makes it (transforms/0.json){inputs}.
+   One row goes in, for each network as the bundle's transform of its number makes it (transforms/<number>.json):
+{inputs}
    {width} numbers come out, before the bundle's calibration: for classes their probabilities, in the order of output.json.
 
    int {name}_predict({arguments}, float *out);   0 on success. Not for several threads at once: memory is static. */
 
 """
+NETWORK = """
+static const int64_t STEPS_{i}[] = {{
+{steps}}};
+
+static const uint64_t WEIGHTS_{i}[] = {{
+{weights}}};
+"""
 TAIL = """
 int {name}_predict({arguments}, float *out)
 {{
     static union {{ float numbers[{memory}]; uint64_t words[{memory} / 2]; }} memory;
-{copies}
-    do_steps(STEPS, (const float *)WEIGHTS, memory.numbers, 1);
-    memcpy(out, memory.numbers + {place}, {width} * sizeof *out);
+    for (int i = 0; i < {width}; i++)
+        out[i] = 0.0f;
+{runs}
     return 0;
 }}
 
@@ -56,20 +63,15 @@ int main(void)
 
 
 class C(Target):
-    """A network as C that any compiler takes."""
+    """Networks as C that any compiler takes."""
 
     name = "c"
-    summary = "one C file of a single network, binary or small, that plain cc compiles"
+    summary = "one C file of small networks, binary or not, that plain cc compiles"
 
     def write(self, networks: Sequence[Network], name: str) -> Mapping[str, bytes]:
-        """One file. Raises UserError where the bundle is an average of several, or a step is in the way."""
-        if len(networks) != 1:
-            raise UserError(
-                f"The bundle is an average of {len(networks)} models, each behind a scaling of its own.",
-                "One network becomes one C file.",
-                'Limit what the run may deploy, so that it ends with one: metalearner run ... --max-size "200kB"',
-            )
-        return {f"{name}.c": source(_program(networks[0]), name).encode()}
+        """One file. Raises UserError where a model is no network, or has a step that programs have not."""
+        programs = [(n.weight, int(n.folder.name), _program(n)) for n in networks]
+        return {f"{name}.c": source(programs, name).encode()}
 
 
 def _program(network: Network) -> Program:
@@ -77,7 +79,7 @@ def _program(network: Network) -> Program:
         return Program.load(network.folder)
     if network.onnx is None:
         raise UserError(
-            "The model of this bundle is no network: trees and the like are kept as their libraries write them.",
+            "A model of this bundle is no network: trees and the like are kept as their libraries write them.",
             "What was exported to ONNX or packed can become C.",
             "Run with --families of networks; metalearner plugin list names them.",
         )
@@ -91,35 +93,50 @@ def _program(network: Network) -> Program:
         ) from problem
 
 
-def source(program: Program, name: str) -> str:
-    """The text of the file."""
-    steps = ["INT64_MIN" if n == -(1 << 63) else str(n) for n in program.steps.tolist()]
-    words = [f"0x{n:x}u" for n in program.weights.view("<u8").tolist()]
-    inputs = [_word(i.name) for i in program.inputs]
+def source(programs: Sequence[tuple[float, int, Program]], name: str) -> str:
+    """The text of the file, of programs with their weights in the answer and the numbers of their transforms."""
+    inputs = [[(f"in{n}_{_word(i.name)}", i) for i in p.inputs] for n, (_, _, p) in enumerate(programs)]
+    every = [one for own in inputs for one in own]
+    starts = [sum(i.size for _, i in every[:k]) for k in range(len(every))]
+    told = [
+        f"   {word}: {i.size} numbers, transform {transform}"
+        for own, (_, transform, _) in zip(inputs, programs)
+        for word, i in own
+    ]
     said = {
         "name": name,
         "NAME": name.upper(),
-        "inputs": "".join(f";\n   {w}: {i.size} numbers" for w, i in zip(inputs, program.inputs)),
-        "arguments": ", ".join(f"const float *{w}" for w in inputs),
-        "width": program.width,
-        "memory": program.memory + program.memory % 2,
-        "place": program.place + program.start,
-        "total": sum(i.size for i in program.inputs),
-        "copies": "\n".join(
-            f"    memcpy(memory.numbers + {i.place}, {w}, {i.size} * sizeof *{w});" for w, i in zip(inputs, program.inputs)
-        ),
-        "places": ", ".join(
-            f"in + {at}" for at in np.cumsum([0, *(i.size for i in program.inputs[:-1])]).tolist()
-        ),
-    }  # fmt: skip
+        "inputs": "\n".join(told),
+        "arguments": ", ".join(f"const float *{word}" for word, _ in every),
+        "width": programs[0][2].width,
+        "memory": max(p.memory + p.memory % 2 for _, _, p in programs),
+        "total": sum(i.size for _, i in every),
+        "places": ", ".join(f"in + {start}" for start in starts),
+        "runs": "\n".join(_run(n, share, p, inputs[n]) for n, (share, _, p) in enumerate(programs)),
+    }
     kernels = "\n".join(_text(file) for file in ("bits.h", "program.h"))
-    return (
-        HEAD.format(**said)
-        + kernels
-        + f"\nstatic const int64_t STEPS[] = {{\n{_table(steps, 3 * LINE)}}};\n"
-        + f"\nstatic const uint64_t WEIGHTS[] = {{\n{_table(words or ['0'], LINE)}}};\n"
-        + TAIL.format(**said)
-    )
+    networks = "".join(_network(n, p) for n, (_, _, p) in enumerate(programs))
+    return HEAD.format(**said) + kernels + networks + TAIL.format(**said)
+
+
+def _network(i: int, program: Program) -> str:
+    steps = ["INT64_MIN" if n == NOTHING else str(n) for n in program.steps.tolist()]
+    words = [f"0x{n:x}u" for n in program.weights.view("<u8").tolist()] or ["0"]
+    return NETWORK.format(i=i, steps=_table(steps, 3 * LINE), weights=_table(words, LINE))
+
+
+def _run(n: int, share: float, program: Program, inputs: Sequence[tuple[str, object]]) -> str:
+    """Copy a network's inputs, do its steps, add its share of the answer."""
+    copies = [
+        f"    memcpy(memory.numbers + {i.place}, {word}, {i.size} * sizeof *{word});"
+        for (word, _), i in zip(inputs, program.inputs)
+    ]
+    return "\n".join([
+        *copies,
+        f"    do_steps(STEPS_{n}, (const float *)WEIGHTS_{n}, memory.numbers, 1);",
+        f"    for (int i = 0; i < {program.width}; i++)",
+        f"        out[i] += {share:.9e}f * memory.numbers[{program.place + program.start} + i];",
+    ])  # fmt: skip
 
 
 def _text(file: str) -> str:
@@ -134,5 +151,4 @@ def _table(numbers: Sequence[str], many: int) -> str:
 
 def _word(text: str) -> str:
     """A name as C takes it."""
-    word = "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
-    return f"in_{word}"
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in text)

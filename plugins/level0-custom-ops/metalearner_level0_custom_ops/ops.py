@@ -16,7 +16,7 @@ from torch.utils.flop_counter import register_flop_formula
 from . import signs
 from .signs import Convolution
 
-# A comparison of signs against a multiplication with its addition, in time: benchmarks/binary.py, AVX2, rounded up.
+# A comparison of signs against a multiplication with its addition, in time: benchmarks/binary.py, AVX2, rounded down.
 CHEAPER = 8
 
 

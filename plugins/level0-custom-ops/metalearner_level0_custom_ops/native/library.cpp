@@ -45,6 +45,9 @@ const Kernels &here() { return *SETS[chosen.load(std::memory_order_relaxed)]; }
 // Comparisons of words below which a thread costs more than it gives.
 constexpr int64_t WORTH = 1 << 18;
 
+// Rows that a program is done for at once.
+constexpr int64_t ROWS = 16;
+
 // Share `all` into runs of whole tiles, a thread each; the last run is done here.
 template <typename Work> void shared(int64_t all, int64_t work, int threads, Work each)
 {
@@ -121,7 +124,7 @@ int signs_convolve(const uint64_t *x, const uint64_t *panels, const Shape *s, in
 int program_run(const int64_t *steps, const float *weights, int64_t memory, int64_t inputs, const float *const *values,
                 const int64_t (*spots)[3], const int64_t *result, int64_t rows, float *out)
 {
-    const int64_t most = std::min<int64_t>(rows, 16), width = result[0];
+    const int64_t most = std::min<int64_t>(rows, ROWS), width = result[0];
     std::unique_ptr<float[]> block(new (std::nothrow) float[memory * most + 16]);
     if (!block)
         return 1;

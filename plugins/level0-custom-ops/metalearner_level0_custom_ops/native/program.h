@@ -13,7 +13,6 @@
 
 #define RANK 8
 #define NOTHING INT64_MIN
-#define ROWS 16 /* at once */
 
 enum { DONE, MAP, REDUCE, MATMUL, CONV, PACK, SIGNS, POOL, GATHER };
 enum {
