@@ -55,6 +55,18 @@ def figures(shown: Sequence[tuple[str, str, str]]) -> None:
         column.metric(label, value, help=help_ or meaning(label) or None)
 
 
+def answered(ask: Callable[[], questions.Reply], saying: str) -> questions.Reply | None:
+    """What was asked for, once it has come; until then None, and the page shows why: it is on its way, or it failed."""
+    reply = ask()
+    if reply.problem:
+        failed(reply)
+        return None
+    if reply.waiting:
+        wait(reply, saying, ask)
+        return None
+    return reply
+
+
 def wait(reply: questions.Reply, saying: str, again: Callable[[], questions.Reply]) -> None:
     """Show that an answer is on its way, and draw the page anew when it has come."""
     _waiting(saying, again)

@@ -83,12 +83,8 @@ def main() -> None:
     if not draft.source:
         manners.empty("Choose data first; here you will see what they are like.", "formulate_page.py", "Formulate")
         return
-    reply = context.look(draft)
-    if reply.problem:
-        manners.failed(reply)
-        return
-    if reply.waiting:
-        manners.wait(reply, "Reading the data …", lambda: context.look(draft))
+    reply = manners.answered(lambda: context.look(draft), "Reading the data …")
+    if reply is None:
         return
     told = reply.answer["prepared"]
     st.caption(f"{manners.text(draft.name)}: what was found, what was done about it, and how the rows are split.")

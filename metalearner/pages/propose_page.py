@@ -96,12 +96,8 @@ def main() -> None:
             "Formulate",
         )
         return
-    reply = context.look(draft)
-    if reply.problem:
-        manners.failed(reply)
-        return
-    if reply.waiting:
-        manners.wait(reply, "Measuring the data, asking past runs …", lambda: context.look(draft))
+    reply = manners.answered(lambda: context.look(draft), "Measuring the data, asking past runs …")
+    if reply is None:
         return
     look = reply.answer
     st.caption("What would be tried first, and why. Nothing is trained yet, and you may overrule it.")

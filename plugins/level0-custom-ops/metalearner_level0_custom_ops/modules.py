@@ -31,11 +31,8 @@ def exporting() -> bool:
 
 def constant(x: torch.Tensor) -> torch.Tensor:
     """Where a network is traced, what a tensor is by now; else the tensor."""
-    return (
-        torch.from_numpy(x.detach().numpy().copy())
-        if torch.onnx.is_in_onnx_export() and not torch.compiler.is_exporting()
-        else x
-    )
+    traced = torch.onnx.is_in_onnx_export() and not torch.compiler.is_exporting()
+    return torch.from_numpy(x.detach().numpy().copy()) if traced else x
 
 
 class BinaryConv2d(nn.Module):
@@ -62,9 +59,9 @@ class BinaryConv2d(nn.Module):
 
     def scales(self) -> torch.Tensor | None:
         """By output, or None."""
-        return {"mean": self.weight.abs().mean((1, 2, 3)), "learned": getattr(self, "scale", None), "none": None}[
-            self.scaling
-        ]
+        if self.scaling == "mean":
+            return self.weight.abs().mean((1, 2, 3))
+        return self.scale if self.scaling == "learned" else None
 
     def product(self, signs: torch.Tensor) -> torch.Tensor:
         """Whole numbers, of +1 and -1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ class Operand:
 
 
 @dataclass
-class Step:
+class Step(ABC):
     """One step; its operands by name, in the order in which program.h reads them."""
 
     out: Operand
@@ -72,9 +73,9 @@ class Step:
             if isinstance(value, Operand) and name != "out":
                 yield name, value
 
+    @abstractmethod
     def encoded(self) -> list[int]:
         """As program.h reads it."""
-        raise NotImplementedError
 
 
 @dataclass
