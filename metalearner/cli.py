@@ -101,8 +101,9 @@ def resume(
 
 def _run(request: Request, as_json: bool, quiet: bool) -> None:
     from . import plugins
+    from .narrator import Narrator
     from .run import run as conduct
-    from .text import Narrator, summary
+    from .text import summary
 
     narrator = Narrator(sys.stderr if as_json else sys.stdout, quiet)
     done = conduct(request, plugins.load(), narrator, began=began)
