@@ -99,6 +99,9 @@ class Narrator:
         parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
         return [_line("  train", f"ensemble: {parts} · out of fold {number(e['score'])}")]
 
+    def _callback(self, e: Mapping[str, Any]) -> list[str]:
+        return [_line("", f"! callback {e['name']}: {e['problem']}")]
+
     def _evaluate(self, e: Mapping[str, Any]) -> list[str]:
         lines = scorecard_lines(Scorecard.from_json(e["scorecard"]))
         return [_line("  evaluate" if i == 0 else "", line) for i, line in enumerate(lines)]
