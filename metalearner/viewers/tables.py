@@ -35,7 +35,10 @@ def write(account: Account, registry: Registry) -> Path:
         if account.trials:
             db.create_view("leaderboard", BOARD)
         beside = {"numbers": _numbers(account), "curves": _curves(account), "facts": _facts(account)}
-        for name, rows in beside.items():  # as a number a value is one, as a word it is kept as it is: SQLite allows both
+        for (
+            name,
+            rows,
+        ) in beside.items():  # as a number a value is one, as a word it is kept as it is: SQLite allows both
             db.table(name).insert_all(rows, foreign_keys=[("trial", "trials", "number")], columns={"value": float})
         prior = account.told("propose")
         db.table("neighbours").insert_all(_scalars(n) for n in prior.get("neighbours", ()))

@@ -70,5 +70,7 @@ def test_files_say_nothing_of_the_machine(folder):
     import socket
 
     name = socket.gethostname()
-    assert not [p for p in (folder / FOLDER).rglob("*") if name in p.name or (p.is_file() and name.encode() in p.read_bytes())]
+    assert not [
+        p for p in (folder / FOLDER).rglob("*") if name in p.name or (p.is_file() and name.encode() in p.read_bytes())
+    ]
     assert json.loads((folder / "request.json").read_text())["source"] not in str(list((folder / FOLDER).rglob("*")))
