@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import disk
+from .. import disk, machine
 from ..arrays import Fold
 from ..dataset import Dataset
 from ..errors import Pruned
@@ -47,6 +47,7 @@ class Objective:
             for trial in self._fit(job):
                 done, last = done + 1, time.monotonic()
                 yield trial
+            machine.give_back_memory()
             return
         except Exception as problem:  # a failing trial never takes the run down; it is named and shown
             if disk.full(self.trials):
