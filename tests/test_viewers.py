@@ -61,7 +61,12 @@ def test_optuna_reads_the_trials_with_numbers_values_and_states(folder, registry
     assert [t.state.name for t in found.trials] == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
     assert [t.value for t in found.trials] == [0.8, 0.9, 0.7, None]
     network = found.best_trial
-    assert network.params == {"family": "mlp", "encoder.0:mlp.width": 64, "recipe.0:gradient.lr": 0.01, "recipe.0:gradient.flip": True}
+    assert network.params == {
+        "family": "mlp",
+        "encoder.0:mlp.width": 64,
+        "recipe.0:gradient.lr": 0.01,
+        "recipe.0:gradient.flip": True,
+    }
     assert network.intermediate_values == {30: 0.95, 100: 0.9}, "a part of a fit is no score of a whole one"
     assert network.user_attrs["share of the model"] == 0.75 and found.trials[3].user_attrs["why"] == "it broke"
     assert (network.datetime_complete - found.trials[0].datetime_complete).total_seconds() == pytest.approx(7.5)
@@ -102,7 +107,9 @@ def test_sqlite_has_the_run_its_trials_and_what_is_known_of_them(folder, registr
     (row,) = db["run"].rows
     assert (row["target"], row["value"], row["state"]) == ("kind", 0.85, "cut off")
     board = list(db["leaderboard"].rows)
-    assert [(r["number"], r["share"]) for r in board] == [(3, 0.75), (0, 0.25), (2, 0.0), (1, 0.0)], "parts after whole fits"
+    assert [(r["number"], r["share"]) for r in board] == [(3, 0.75), (0, 0.25), (2, 0.0), (1, 0.0)], (
+        "parts after whole fits"
+    )
     mean = "SELECT avg(value) AS mean FROM numbers WHERE number = 'penalty'"
     assert next(db.query(mean))["mean"] == pytest.approx(0.3), "numbers are numbers"
     assert {r["value"] for r in db["numbers"].rows_where("number = 'expansion'")} == {"none"}

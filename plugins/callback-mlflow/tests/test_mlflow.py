@@ -49,9 +49,19 @@ def runs(client, name="flowers"):
 def test_a_run_is_one_run_with_what_was_asked_measured_and_said(folder, client):
     (run,), _ = runs(client)
     assert run.info.status == "FINISHED" and run.info.run_name == folder.name
-    assert run.data.params.items() >= {"budget.seconds": "25.0", "target": "kind", "task.metric": "accuracy", "data.rows": "100"}.items()
+    assert (
+        run.data.params.items()
+        >= {"budget.seconds": "25.0", "target": "kind", "task.metric": "accuracy", "data.rows": "100"}.items()
+    )
     assert not {"families", "task.goal", "source"} & set(run.data.params), "what is empty or a place is left out"
-    measured = {"accuracy": 0.85, "accuracy.baseline": 0.3, "f1": 0.8, "forecast.value": 0.8, "out_of_fold": 0.92, "tried": 5.0}
+    measured = {
+        "accuracy": 0.85,
+        "accuracy.baseline": 0.3,
+        "f1": 0.8,
+        "forecast.value": 0.8,
+        "out_of_fold": 0.92,
+        "tried": 5.0,
+    }
     assert run.data.metrics.items() >= measured.items()
     assert "auc" not in run.data.metrics, "what could not be measured is left out"
     assert run.data.tags["sentence"] == "which flower is it?" and run.data.tags["measured on"] == "sealed test"
@@ -78,7 +88,12 @@ def test_models_that_were_kept_are_runs_below_it(client):
     assert {r.info.run_name: r.data.metrics["weight"] for r in below} == {"mlp #3": 0.75, "linear #0": 0.25}
     assert {r.data.tags["mlflow.parentRunId"] for r in below} == {run.info.run_id}
     network = next(r for r in below if r.info.run_name == "mlp #3")
-    assert network.data.params == {"family": "mlp", "encoder.0:width": "64", "recipe.0:lr": "0.01", "recipe.0:flip": "True"}
+    assert network.data.params == {
+        "family": "mlp",
+        "encoder.0:width": "64",
+        "recipe.0:lr": "0.01",
+        "recipe.0:flip": "True",
+    }
 
 
 def test_a_store_may_hold_many_runs_and_one_that_was_cut_off_has_failed(folder, client, environment, tmp_path):
@@ -112,5 +127,7 @@ def test_the_library_is_loaded_when_a_run_begins_and_tells_its_makers_nothing(fo
     # Nothing that would switch it off by itself: MLflow takes care not to count tests.
     clean = {k: v for k, v in os.environ.items() if k not in {*QUIET, "CI", "PYTEST_CURRENT_TEST", "PYTEST_VERSION"}}
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / FOLDER / DATABASE}"}
-    said = subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True, env=clean | store, stderr=subprocess.DEVNULL)
+    said = subprocess.check_output(
+        [sys.executable, "-c", code, str(tmp_path)], text=True, env=clean | store, stderr=subprocess.DEVNULL
+    )
     assert said.split() == ["False", "True", "False"]
