@@ -12,24 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .deploy import Bundle
+    from .estimators import MetaClassifier, MetaRegressor
     from .result import Run
 
-__all__ = ["fit", "open_bundle"]
+__all__ = ["MetaClassifier", "MetaRegressor", "fit", "open_bundle"]
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators, once they are asked for: scikit-learn and pandas take seconds to import."""
+    if name in ("MetaClassifier", "MetaRegressor"):
+        from . import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 def fit(source: Any, sentence: str = "", budget: str = "2m", **options: Any) -> Run:
     """Learn from labelled data; returns the run with `.leaderboard()`, `.scorecard` and `.bundle.predict(rows)`.
 
     `source` is a path, a DataFrame, or the name of a data set; `budget` a time or a number of trials. Options are those
-    of the command line: target, metric, goal, group_by, max_size, max_latency, out, test, seed, cold, blind. Raises
-    UserError for what cannot be used.
+    of the command line: target, metric, goal, group_by, max_size, max_latency, out, test, seed, cold, blind, families,
+    searcher, executor, workers; and `output` ("classification" or "regression", where the data might be taken for either) and
+    `learn` (False: the run does not go into the knowledge base). Raises UserError for what cannot be used.
     """
     from . import plugins
     from .request import Request, parse_budget
     from .run import run
     from .task import Wish
 
-    wishes = ("target", "metric", "goal", "group_by", "max_size", "max_latency")
+    wishes = ("target", "metric", "goal", "group_by", "max_size", "max_latency", "output")
     wish = Wish(sentence, **{k: options.pop(k) for k in wishes if k in options})
     if "out" in options:
         options["out"] = Path(options["out"])

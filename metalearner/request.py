@@ -32,6 +32,7 @@ class Request:
     address: str = ""  # of the cluster, for executors that have one
     searcher: str = "auto"
     families: tuple[str, ...] = ()  # that may be used; all when empty
+    learn: bool = True  # what the run teaches goes into the user's knowledge base
 
     @property
     def fraction(self) -> float | None:
@@ -61,12 +62,13 @@ class Request:
             "address": self.address,
             "searcher": self.searcher,
             "families": self.families,
+            "learn": self.learn,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], out: Path) -> Request:
         """Read back what `to_json` gave, for the run in folder `out`."""
-        names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher")
+        names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher", "learn")
         kept = {k: data[k] for k in names if k in data} | {"families": tuple(data.get("families", ()))}
         return cls(**kept, wish=Wish(**data["wish"]), budget=Budget(**data["budget"]), out=out)
 
