@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .deploy import Bundle
     from .estimators import MetaClassifier, MetaRegressor
+    from .look import Look
+    from .request import Request
     from .result import Run
 
-__all__ = ["MetaClassifier", "MetaRegressor", "fit", "open_bundle"]
+__all__ = ["MetaClassifier", "MetaRegressor", "fit", "forecast", "open_bundle"]
 
 
 def __getattr__(name: str) -> Any:
@@ -36,15 +38,20 @@ def fit(source: Any, sentence: str = "", budget: str = "2m", **options: Any) -> 
     `learn` (False: the run does not go into the knowledge base). Raises UserError for what cannot be used.
     """
     from . import plugins
-    from .request import Request, parse_budget
     from .run import run
-    from .task import Wish
 
-    wishes = ("target", "metric", "goal", "group_by", "max_size", "max_latency", "output")
-    wish = Wish(sentence, **{k: options.pop(k) for k in wishes if k in options})
-    if "out" in options:
-        options["out"] = Path(options["out"])
-    return run(Request(source, wish, parse_budget(budget), **options), plugins.load())
+    return run(_request(source, sentence, budget, options), plugins.load())
+
+
+def forecast(source: Any, sentence: str = "", budget: str = "2m", **options: Any) -> Look:
+    """What would be tried first, why, and how well it should go, after seconds and without training anything.
+
+    Arguments as for `fit`; what speaks of the run alone changes nothing. Raises UserError for what cannot be used.
+    """
+    from . import plugins
+    from .look import look
+
+    return look(_request(source, sentence, budget, options), plugins.load())
 
 
 def open_bundle(folder: str | Path) -> Bundle:
@@ -53,3 +60,14 @@ def open_bundle(folder: str | Path) -> Bundle:
     from .deploy import Bundle
 
     return Bundle.open(Path(folder), plugins.load())
+
+
+def _request(source: Any, sentence: str, budget: str, options: dict[str, Any]) -> Request:
+    from .request import Request, parse_budget
+    from .task import Wish
+
+    wishes = ("target", "metric", "goal", "group_by", "max_size", "max_latency", "output")
+    wish = Wish(sentence, **{k: options.pop(k) for k in wishes if k in options})
+    if "out" in options:
+        options["out"] = Path(options["out"])
+    return Request(source, wish, parse_budget(budget), **options)
