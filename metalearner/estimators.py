@@ -34,7 +34,8 @@ PARAMETERS = """
     Parameters
     ----------
     budget : a time or a number of trials: "90s", "2m", "40trials".
-    sentence, metric, goal, families, cold, blind : as on the command line.
+    sentence, metric, goal, families, cold : as on the command line.
+    blind : forget what the knowledge base holds of the same data or nearly the same: for scores that are to be compared.
     executor : where trials run. "auto" is "inline" (this process, one trial after the other: nothing to bring up, no memory
         cap, and a crash takes the caller along) where the budget is a number of trials, else "local" (worker processes).
     workers : trials at once, where they run in processes of their own.
@@ -93,6 +94,10 @@ class _MetaEstimator(BaseEstimator):
         tags.non_deterministic = "trial" not in str(self.budget)
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether a run came to its end."""
+        return hasattr(self, "_packed")
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy needs to predict; the run stays with whoever fitted."""
         return {name: value for name, value in super().__getstate__().items() if name != "run_"}
@@ -113,8 +118,8 @@ class _MetaEstimator(BaseEstimator):
             name += "_"
         temporary = None if self.out else tempfile.TemporaryDirectory(prefix="metalearner-")
         folder = Path(temporary.name, "run") if temporary else Path(str(self.out))
-        request = self._request(table.assign(**{name: target}), name, folder)
         try:
+            request = self._request(table.assign(**{name: target}), name, folder)
             with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
                 self.run_ = run(request, plugins.load(), base=_base(home(), threading.get_ident()))
         except UserError as problem:

@@ -148,6 +148,8 @@ def test_a_named_folder_keeps_the_run(tmp_path, penguins):
 def test_what_cannot_be_learnt_from_is_said_in_three_parts():
     with pytest.raises(ValueError, match=r"^Only 4 rows have a known 'target'\.\nAt least 6 are needed to learn\.\n"):
         clone(CLASSIFIER).fit(np.eye(4), [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="Budget 'soon' is not understood"):
+        MetaClassifier("soon").fit(*load_iris(return_X_y=True))
     with pytest.raises(ValueError, match="infinity"):
         clone(CLASSIFIER).fit(pd.DataFrame({"x": [1.0, np.inf], "word": ["a", "b"]}), [0, 1])
     with pytest.raises(ValueError, match=r"Unknown family 'linnear'\. Did you mean 'linear'\?"):
