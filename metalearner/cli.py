@@ -72,7 +72,9 @@ def run(
         str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
     ] = "",
     workers: Annotated[int, typer.Option(help="Trials at once, a core each; 0: as many as there are.", min=0)] = 2,
-    executor: Annotated[str, typer.Option(help="Where trials run: local, or what a plugin brings (ray).")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="Where trials run: local, inline (this process), or what a plugin brings (ray).")
+    ] = "local",
     address: Annotated[str, typer.Option(help="Of the cluster, for executors that have one.")] = "",
     callback: Annotated[
         list[str] | None, typer.Option(help="Who else is told what happens: tensorboard, mlflow; again for more.")

@@ -36,7 +36,7 @@ from .request import Request
 from .result import Run
 from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, owed, price, quick
 from .setting import Setting
-from .task import find_target, formulate
+from .task import FEWEST_ROWS, FEWEST_UNMEASURED, find_target, formulate
 from .train.ensemble import Cost, Selection, assemble, select
 from .warm import Warm
 from .worker import Begin
@@ -104,8 +104,8 @@ def run(
         bundle = deliver(folder, ensemble.predictor, answers, scorecard, setting, clock)
         limits = keeps(setting, folder, [t for t in trials if t.name in ensemble.selection.weights])
         story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable, limits=limits)
-        experiences = [experience(t, setting) for t in trials]
-        refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
+        experiences = [experience(t, setting) for t in trials] if request.learn else []
+        refused = foresight.base.add(setting.dataset.card, foresight.description, experiences) if request.learn else []
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
                    clock.interrupted, said, limits, machine.cpu_seconds())  # fmt: skip
         (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
@@ -133,7 +133,10 @@ def formulate_and_prepare(
     wish = source.wish(request.wish)
     target = find_target(reading.schema, wish)
     reading = reading.naming(target[0])
-    task = formulate(wish, reading.schema, target, reading.column(target[0]), registry.outputs, registry.metrics)
+    fewest = FEWEST_UNMEASURED if request.test == "none" else FEWEST_ROWS
+    task = formulate(
+        wish, reading.schema, target, reading.column(target[0]), registry.outputs, registry.metrics, fewest
+    )
     story.tell("formulate", task=task, source=source.name)
     split = Split(_test(request, source.source, reading, registry), request.seed)
     dataset, sealed = prepare(task, reading, registry.get("outputs", task.output), split, source.card, data)
