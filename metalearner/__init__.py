@@ -21,8 +21,8 @@ def fit(source: Any, sentence: str = "", budget: str = "2m", **options: Any) -> 
     """Learn from labelled data; returns the run with `.leaderboard()`, `.scorecard` and `.bundle.predict(rows)`.
 
     `source` is a path, a DataFrame, or the name of a data set; `budget` a time or a number of trials. Options are those
-    of the command line: target, metric, goal, group_by, max_size, max_latency, out, test, seed, cold, blind. Raises
-    UserError for what cannot be used.
+    of the command line: target, metric, goal, group_by, max_size, max_latency, out, test, seed, cold, blind, searcher,
+    families and narrow (tuples of what one would type). Raises UserError for what cannot be used.
     """
     from . import plugins
     from .request import Request, parse_budget

@@ -212,6 +212,7 @@ class Account:
         for name, value in usual.items():
             parts += [f"--{name}", str(asked[name])] if asked.get(name, value) != value else []
         parts += ["--families", ",".join(asked["families"])] if asked.get("families") else []
+        parts += [f"--narrow={one}" for one in asked.get("narrow", ())]
         parts += [f"--{flag}" for flag in ("cold", "blind") if asked.get(flag)]
         return shlex.join(parts)
 

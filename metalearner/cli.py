@@ -68,6 +68,9 @@ def run(
     families: Annotated[
         str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
     ] = "",
+    narrow: Annotated[
+        list[str] | None, typer.Option(help='Search a number less widely: "trees.leaves=8..64". May be given again.')
+    ] = None,
     workers: Annotated[int, typer.Option(help="Trials at once, a core each; 0: as many as there are.", min=0)] = 2,
     executor: Annotated[str, typer.Option(help="Where trials run: local, or what a plugin brings (ray).")] = "local",
     address: Annotated[str, typer.Option(help="Of the cluster, for executors that have one.")] = "",
@@ -81,7 +84,7 @@ def run(
     wish = Wish(sentence, target, metric, goal, group_by, max_size, max_latency)
     named = tuple(n.strip() for n in families.split(",") if n.strip())
     request = Request(source, wish, parse_budget(budget), out, test, seed, cold, blind, executor, workers, address,
-                      searcher, named)  # fmt: skip
+                      searcher, named, tuple(narrow or ()))  # fmt: skip
     _run(request, as_json, quiet)
 
 

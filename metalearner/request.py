@@ -32,6 +32,7 @@ class Request:
     address: str = ""  # of the cluster, for executors that have one
     searcher: str = "auto"
     families: tuple[str, ...] = ()  # that may be used; all when empty
+    narrow: tuple[str, ...] = ()  # numbers that are searched less widely: "trees.leaves=8..64"
 
     @property
     def fraction(self) -> float | None:
@@ -61,13 +62,15 @@ class Request:
             "address": self.address,
             "searcher": self.searcher,
             "families": self.families,
+            "narrow": self.narrow,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], out: Path) -> Request:
         """Read back what `to_json` gave, for the run in folder `out`."""
         names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher")
-        kept = {k: data[k] for k in names if k in data} | {"families": tuple(data.get("families", ()))}
+        kept = {k: data[k] for k in names if k in data}
+        kept |= {k: tuple(data.get(k, ())) for k in ("families", "narrow")}
         return cls(**kept, wish=Wish(**data["wish"]), budget=Budget(**data["budget"]), out=out)
 
 

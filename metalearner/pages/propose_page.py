@@ -14,6 +14,7 @@ from metalearner.glossary import meaning
 from metalearner.kinds import Sight
 from metalearner.pages import context, figures, manners, processes
 from metalearner.pages.draft import Draft
+from metalearner.pages.narrowing import narrowing
 from metalearner.setting import INVENTED
 
 LEVELS = {0: "custom operations", 1: "catalogue", 2: "pretrained", 3: "searched"}
@@ -32,7 +33,7 @@ def families(look: Mapping[str, Any]) -> None:
     })  # fmt: skip
 
 
-def overruled(root: Path, draft: Draft, look: Mapping[str, Any]) -> None:
+def overruled(root: Path, draft: Draft, look: Mapping[str, Any]) -> Draft:
     """Families that alone may be used, or that may not; the run obeys."""
     known = [*sorted(look["odds"], key=lambda n: -look["odds"][n]), INVENTED]
     left, right = st.columns(2)
@@ -46,6 +47,21 @@ def overruled(root: Path, draft: Draft, look: Mapping[str, Any]) -> None:
     elif changed != draft:
         changed.keep(root)
         st.rerun()
+    return draft
+
+
+def searched(root: Path, draft: Draft, look: Mapping[str, Any]) -> None:
+    """What is left of the numbers of the families that may be used; the run obeys."""
+    allowed = [
+        name
+        for name in sorted(look["odds"], key=lambda n: -look["odds"][n])
+        if name in (draft.families or look["odds"])
+    ]
+    if allowed:
+        changed = narrowing(draft, allowed, look["space"])
+        if changed != draft:
+            changed.keep(root)
+            st.rerun()
 
 
 def plane(look: Mapping[str, Any]) -> None:
@@ -102,7 +118,8 @@ def main() -> None:
     look = reply.answer
     st.caption("What would be tried first, and why. Nothing is trained yet, and you may overrule it.")
     families(look)
-    overruled(root, draft, look)
+    draft = overruled(root, draft, look)
+    searched(root, draft, look)
     st.subheader("Past data sets like this one", help=meaning("neighbour"))
     left, right = st.columns(2, gap="large")
     with left:
