@@ -50,6 +50,7 @@ def look(request: Request, registry: Registry, pictures: bool = False, keep: Pat
                 "columns": reading.schema.columns,
                 "metrics": setting.output.metrics,
                 "families": {name: f.level for name, f in foresight.families.items()},
+                "summaries": {name: f.summary for name, f in foresight.families.items()},
                 "prepared": next(e for e in events.read(story.file) if e["stage"] == "prepare"),
                 "plane": plane(base, foresight.description),
                 "description": foresight.description,

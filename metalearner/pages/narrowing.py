@@ -14,12 +14,15 @@ from metalearner.pages.draft import Draft
 
 # Steps of a slider between its ends, and widgets in a row.
 STEPS, ROW = 24, 3
+AGAIN = "searched again"
 
 
-def narrowing(draft: Draft, families: Sequence[str], space: Mapping[str, Mapping[str, Any]]) -> Draft:
-    """Sliders for the numbers of one family at a time; the draft with what is left."""
+def narrowing(draft: Draft, families: Sequence[str], look: Mapping[str, Any]) -> Draft:
+    """Sliders for the numbers of one of these families at a time; the draft with what is left."""
+    space = look["space"]
     st.subheader("What is searched", help=meaning("search space"))
     family = st.selectbox("Of the family", families, help=meaning("family"))
+    st.caption(manners.text(look["summaries"][family]))
     for name in dict.fromkeys(place.rpartition(".")[0] for place in space[family]):
         own = {p: told for p, told in space[family].items() if p.rpartition(".")[0] == name and _wide(told)}
         if own:
@@ -33,10 +36,14 @@ def narrowing(draft: Draft, families: Sequence[str], space: Mapping[str, Mapping
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.caption("Searched alone: " + ", ".join(f"{manners.text(one)}" for one in draft.narrow))
         if right.button("Search all again", width="stretch"):
-            for key in [k for k in st.session_state if str(k).startswith("narrow ")]:
-                del st.session_state[key]
+            st.session_state[AGAIN] = _again() + 1
             draft = draft.having(narrow=())
     return draft
+
+
+def _again() -> int:
+    """How often all was put back: a browser remembers what a slider of the same key had."""
+    return int(st.session_state.get(AGAIN, 0))
 
 
 def _wide(told: Mapping[str, Any]) -> bool:
@@ -51,12 +58,12 @@ def _widget(place: str, told: Mapping[str, Any], kept: str) -> str:
     if "options" in told:
         options = told["options"]
         default = [o for o in kept.split(",") if o in options]
-        chosen = st.multiselect(label, options, default, placeholder="all", help=help_, key=f"narrow {place}")
+        chosen = st.multiselect(label, options, default, placeholder="all", help=help_, key=f"{place} {_again()}")
         return ",".join(chosen) if 0 < len(chosen) < len(options) else ""
     read = int if told["whole"] else float
     ends = [read(end) for end in (kept.split("..") * 2)[:2]] if kept else [told["low"], told["high"]]
     stops = sorted({*_stops(told), *ends})
-    low, high = st.select_slider(label, stops, (ends[0], ends[1]), word, key=f"narrow {place}", help=help_)
+    low, high = st.select_slider(label, stops, (ends[0], ends[1]), word, key=f"{place} {_again()}", help=help_)
     return "" if (low, high) == (told["low"], told["high"]) else f"{word(low)}..{word(high)}"
 
 

@@ -58,7 +58,7 @@ def searched(root: Path, draft: Draft, look: Mapping[str, Any]) -> None:
         if name in (draft.families or look["odds"])
     ]
     if allowed:
-        changed = narrowing(draft, allowed, look["space"])
+        changed = narrowing(draft, allowed, look)
         if changed != draft:
             changed.keep(root)
             st.rerun()
