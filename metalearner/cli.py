@@ -217,6 +217,22 @@ def importance(
 
 
 @app.command()
+def augmentations(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder of a run, or of kept data.", metavar="RUN", show_default=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what training may make of rows; with --json, a few of them changed in each way."""
+    from . import plugins
+    from .augmentations import augmentations as make
+    from .augmentations import said
+
+    found = make(folder, plugins.load())
+    typer.echo(json.dumps([way.to_json() for way in found]) if as_json else "\n".join(said(found)))
+
+
+@app.command()
 def serve(
     bundle: BundleArgument,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
