@@ -10,11 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from metalearner.diagram import diagram
 from metalearner.glossary import meaning
 from metalearner.kinds import Sight
 from metalearner.pages import context, figures, manners, processes
 from metalearner.pages.draft import Draft
 from metalearner.pages.narrowing import narrowing
+from metalearner.records import Config, View
 from metalearner.setting import INVENTED
 
 LEVELS = {0: "custom operations", 1: "catalogue", 2: "pretrained", 3: "searched"}
@@ -127,7 +129,7 @@ def main() -> None:
     with right:
         neighbours(look)
     sights(look["sights"])
-    first(look)
+    first(draft, look)
     if st.button("Start the run", type="primary"):
         folder = processes.start(root, draft)
         context.choose(folder.name)
@@ -143,11 +145,16 @@ def sights(found: Sequence[Mapping[str, Any]]) -> None:
             figures.show(figures.of_sight(Sight(**one)), f"sight-{i}", 240)
 
 
-def first(look: Mapping[str, Any]) -> None:
-    """The configurations that come first."""
+def first(draft: Draft, look: Mapping[str, Any]) -> None:
+    """The configurations that come first, drawn."""
+    productions = context.registry().productions
+    views = {name: View.from_json(view) for name, view in look["views"].items()}
     with st.expander("The first to be tried, and the blocks believed in"):
+        if draft.families or draft.narrow:
+            st.caption("As it was before you ruled anything out.")
         for one in look["proposals"]:
             st.markdown(f"**{manners.text(one['family'])}** · {manners.text(one['reason'])}")
+            st.html(diagram(Config.from_json(one["config"]), productions, views))
         for said in list(look["leanings"].values())[:8]:
             st.caption(manners.text(said))
 
