@@ -19,7 +19,7 @@ from .records import Config, View
 
 ACCENT = "#14a394"
 # Pixels: a letter of a name and of its numbers, lines, room around, between boxes, and the widest that flows to the right.
-LETTER, SMALL, LINE, ROOM, GAP, WIDEST = 7.2, 5.7, 15, 10, 22, 1200
+LETTER, SMALL, LINE, ROOM, GAP, WIDEST = 7.8, 5.9, 15, 10, 22, 1200
 # Letters of a line of numbers.
 LONGEST = 22
 # The slots of what makes features of a view, and of what trains a network: no data flow through that.
@@ -37,8 +37,9 @@ def diagram(config: Config, productions: Productions, views: Mapping[str, View] 
         drawn = _root(node, views or {}, across=False)
     label = escape(grammar.sketch(config), quote=True)
     return (
-        f'<svg viewBox="-1 -1 {drawn.wide + 2:.0f} {drawn.high + 2:.0f}" role="img" aria-label="{label}" '
-        f'style="display:block;width:100%;max-width:{drawn.wide:.0f}px;height:auto">{drawn.text}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 -1 {drawn.wide + 2:.0f} {drawn.high + 2:.0f}" width="{drawn.wide + 2:.0f}" '
+        f'height="{drawn.high + 2:.0f}" font-family="system-ui, sans-serif" role="img" aria-label="{label}" '
+        f'style="max-width:{drawn.wide + 2:.0f}px">{drawn.text}</svg>'
     )
 
 

@@ -133,6 +133,7 @@ def test_a_data_set_is_understood_looked_at_and_proposed_for(space):
     assert "11 rows have no sex" in words(prepare) and len(prepare.dataframe) == 2
     propose = shown("propose_page.py")
     assert len(propose.get("plotly_chart")) >= 1 and len(propose.dataframe) == 2
+    assert len(propose.get("image")) == 5  # the first to be tried, drawn
     propose.multiselect[1].set_value(["linear", "invented"]).run()
     left = Draft.open(space)
     assert left.vetoed == ("linear", "invented") and "linear" not in left.families and "trees" in left.families
@@ -264,7 +265,10 @@ def test_a_result_shows_score_pictures_errors_and_what_it_is_made_of(finished):
     assert labels == ["accuracy", "95 % interval", "Naive baseline", "Measured on"]
     assert "missed" in page.warning[0].value
     page = until("result_page.py", lambda t: len(t.get("plotly_chart")) == 3)  # what it relies on takes a moment
-    assert any("%" in e.label for e in page.expander) and "metalearner run" in page.code[-1].value
+    assert (
+        len(page.get("image")) == sum("%" in e.label for e in page.expander) >= 1
+        and "metalearner run" in page.code[-1].value
+    )
     assert [b.label for b in page.get("download_button")] == ["Bundle", "Report", "Card"]
 
 

@@ -20,8 +20,7 @@ NAME = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(config, productions, views=None):
-    text = diagram(config, productions, views)
-    return ET.fromstring(text.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+    return ET.fromstring(diagram(config, productions, views))
 
 
 def said(root):

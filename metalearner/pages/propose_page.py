@@ -154,7 +154,7 @@ def first(draft: Draft, look: Mapping[str, Any]) -> None:
             st.caption("As it was before you ruled anything out.")
         for one in look["proposals"]:
             st.markdown(f"**{manners.text(one['family'])}** · {manners.text(one['reason'])}")
-            st.html(diagram(Config.from_json(one["config"]), productions, views))
+            figures.inline(diagram(Config.from_json(one["config"]), productions, views))
         for said in list(look["leanings"].values())[:8]:
             st.caption(manners.text(said))
 

@@ -100,7 +100,7 @@ def made_of(account: Account) -> None:
         with st.expander(f"{share:.0%} {proposal['family']}"):
             config = Config.from_json(proposal["config"])
             st.caption(manners.text(proposal["reason"]))
-            st.html(diagram(config, productions, views))
+            figures.inline(diagram(config, productions, views))
             st.code(grammar.outline(config, productions), language=None)
 
 
