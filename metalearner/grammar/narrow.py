@@ -81,10 +81,13 @@ def listed(config: Config, productions: Productions) -> dict[str, Range]:
 def word(value: Any) -> str:
     """A value as it is written in a narrowing.
 
-    >>> word(True), word(0.001), word(64), word("sgd")
-    ('true', '0.001', '64', 'sgd')
+    >>> word(True), word(0.001), word(1 / 3), word(64), word("sgd")
+    ('true', '0.001', '0.3333333333333333', '64', 'sgd')
     """
-    return f"{value:.6g}" if isinstance(value, float) else str(value).lower()
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)  # an end that is rounded may lie outside
+    return str(value).lower()
 
 
 def values_of(values: Range) -> str:
