@@ -27,6 +27,7 @@ from .events import Listener, Story
 from .kinds import Executor, Family, Prior, Proposer, Scope
 from .knowledge import Base
 from .monitor import reference
+from .observers import Observers
 from .plugins import Registry
 from .predictor import Predictor
 from .propose import Blocks, Here, Portfolio, Ranker, propose
@@ -50,6 +51,8 @@ OWED_MOST = 0.3
 OWED_LEAST = 1.0
 # The share of the reserve that selecting and packaging take.
 AFTERWARDS = 0.6
+# Seconds that callbacks have for their last words; what takes longer goes on by itself.
+LAST_WORDS = 3.0
 # Facts of a trial that mean something within its run alone.
 OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch",
              "row_seconds", "row_seconds_once", "bytes", "alone", "form", "beside_bytes")  # fmt: skip
@@ -65,8 +68,11 @@ def run(
     """
     clock = Clock(request.budget, began or time.monotonic(), reserve(request.budget))
     source = sources.find(request.source)
+    for name in request.callbacks:
+        registry.get("callbacks", name)
     with runs.owned(request, source.name) as folder, interruptible(clock):
-        story = Story(folder / "events.jsonl", listen, clock.began)
+        observers = Observers(request.callbacks, folder)
+        story = Story(folder / "events.jsonl", listen, clock.began, observers.failed)
         reading = None if prepared(folder) else read(source.source, registry.modalities)
         executor = registry.get("executors", request.executor)
         executor.start(Begin(folder, clock.began), request.workers, request.address)  # they import while data are read
@@ -107,6 +113,8 @@ def run(
             "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
         )
         registry.hook.run_finished(run=done.to_json())
+        for name, why in observers.close(LAST_WORDS):
+            story.tell("callback", name=name, problem=why)
         return done
 
 
