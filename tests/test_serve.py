@@ -126,7 +126,7 @@ def test_an_array_in_the_example_is_written_out_if_small(bundle):
             return {"signal": View(tuple(Axis("time", s) for s in self.shape[:-1]), self.shape[-1])}
 
     schema = replace(bundle.predictor.schema, columns=(Column("signal", "array"), Column("when", "date")))
-    for shape, expected in (((2, 1), [[0.0], [0.0]]), ((500, 3), "array (500, 3)")):
+    for shape, expected in (((2, 1), [[0.0], [0.0]]), ((500, 3), "numbers (500, 3)")):
         predictor = replace(bundle.predictor, schema=schema, modality=Arrays(*shape))
         assert example(replace(bundle, predictor=predictor)) == {"signal": expected, "when": "2024-01-31"}
 
