@@ -203,6 +203,17 @@ def test_a_run_that_fails_says_why_without_places_or_tracebacks(space):
     assert children.said(folder) == children.FAULT
 
 
+def test_a_run_that_was_killed_after_warnings_was_cut_off_and_did_not_fail(space):
+    folder = space / "penguins-1"
+    folder.mkdir(parents=True)
+    (folder / "request.json").write_text("{}")
+    warned = "/x/run.py:257: UserWarning: probe 'order' was left out: 5 s were over\n  return describe(dataset)\n"
+    (folder / "log.txt").write_text(2 * warned)
+    assert children.said(folder) == "" and processes.state(folder) == "cut off"
+    (folder / "log.txt").write_text(f"{warned}None of 0 trials gave a model.\n{warned}Try a larger --budget.\n")
+    assert children.said(folder) == "None of 0 trials gave a model.\nTry a larger --budget."
+
+
 def test_a_run_outlives_whoever_started_it(space):
     code = f"""
 from pathlib import Path

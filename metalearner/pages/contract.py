@@ -37,7 +37,7 @@ def begin_with(held: Sequence[tuple[Example, dict[str, Any]]]) -> int | None:
         return None
     return st.selectbox(
         "Begin with", [None, *range(len(held))], index=1,
-        format_func=lambda at: "nothing" if at is None else f"row {held[at][0].row:,}, which is {held[at][0].truth}",
+        format_func=lambda at: "nothing" if at is None else f"row {held[at][0].row + 1:,}, which is {held[at][0].truth}",
         help="Rows that the model was measured on. What is true of them is told beside the prediction.",
     )  # fmt: skip
 
@@ -74,20 +74,26 @@ def numbers(said: str, shape: Sequence[int | None]) -> list[Any]:
     >>> numbers("1 2, 3\\n?", (None, 2))
     [[1.0, 2.0], [3.0, None]]
     """
-    wanted = " x ".join("any number" if size is None else str(size) for size in shape)
+    wanted = f"It takes {_shape(shape)} numbers."
     try:
         if said.lstrip().startswith("["):
             found = np.array(json.loads(said), float)
         else:
             found = np.array([_number(word) for word in re.split(r"\s*[,;\s]\s*", said.strip(" ,;\n"))])
     except (ValueError, TypeError, RecursionError):
-        raise DataError("There is something that is no number.", f"It takes {wanted} numbers.",
+        raise DataError("There is something that is no number.", wanted,
                         "Put blanks, commas or lines between them; write nan for a missing one.") from None  # fmt: skip
     try:
         return list(plain(found.reshape([-1 if size is None else size for size in shape])))
     except ValueError:
-        raise DataError(f"{found.size:,} numbers were given.", f"It takes {wanted}.",
+        raise DataError(f"{found.size:,} numbers were given.", wanted,
                         "Give those of one row, as many as the rows that it learnt from have.") from None  # fmt: skip
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    """In words; a single channel is not worth one."""
+    axes = shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
+    return " x ".join("any number of" if size is None else str(size) for size in axes)
 
 
 def _number(word: str) -> float:
@@ -119,8 +125,9 @@ def _array(column: Mapping[str, Any], example: Example | None, key: str) -> tupl
             f"{manners.text(name)}: {called}", type=list(endings), max_upload_size=MEGABYTES, key=f"{key}-file"
         )
         if column["form"] == "numbers":
-            shape = " x ".join("any length" if size is None else str(size) for size in column["shape"])
-            typed = st.text_area(f"or {shape} numbers pasted here", height=68, placeholder="0.12, 0.15, …", key=key)
+            typed = st.text_area(
+                f"or {_shape(column['shape'])} numbers pasted here", height=68, placeholder="0.12, 0.15, …", key=key
+            )
     if example and (name in example.images or name in example.series):
         with right:
             if name in example.images:

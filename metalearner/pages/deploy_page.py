@@ -118,15 +118,12 @@ def told(contract: Mapping[str, Any], answer: Mapping[str, Any], truth: str) -> 
 
 def region(found: Sequence[Any], level: float) -> str:
     """A conformal set or interval in words."""
-    often = f"{level:.0%} of rows"
     if found and not isinstance(found[0], str):
         low, high = map(manners.number, found)
-        return f"Between **{low}** and **{high}**: for {often} the truth lies within the interval that is given."
-    classes = [f"**{manners.text(c)}**" for c in found]
-    if len(classes) == 1:
-        return f"{classes[0]} and nothing else: for {often} the truth is among what is given, and here the rest is ruled out."
-    listed = f"{', '.join(classes[:-1])} or {classes[-1]}"
-    return f"{listed}: for {often} the truth is among what is given, and here one alone cannot be told."
+        return f"The answer lies between **{low}** and **{high}**; intervals like this hold the truth of {level:.0%} of rows."
+    *others, last = [f"**{manners.text(c)}**" for c in found]
+    told = f"{', '.join(others)} or {last}: one alone cannot be told" if others else f"{last}, the rest is ruled out"
+    return f"The answer is {told}; sets like this hold the truth of {level:.0%} of rows."
 
 
 @st.fragment(run_every=2.0)
