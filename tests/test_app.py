@@ -367,6 +367,7 @@ def test_what_a_visitor_writes_is_never_an_option():
 def test_the_launcher_stays_on_this_machine(tmp_path):
     flags = launch.command(8501)
     expected = {"--server.address": "127.0.0.1", "--browser.gatherUsageStats": "false", "--client.showErrorDetails": "none",
+                "--client.showErrorLinks": "false",
                 "--server.maxUploadSize": "200", "--server.enableXsrfProtection": "true"}  # fmt: skip
     for name, value in expected.items():
         assert flags[flags.index(name) + 1] == value

@@ -95,7 +95,8 @@ class Visitor:
         self.page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
 
     def button(self, label: str) -> None:
-        """Press a button."""
+        """Press a button, once the page is at rest: what is drawn anew under the mouse is not pressed."""
+        self.settle()
         self._click(self.page.get_by_role("button", name=label))
 
     def link(self, label: str) -> None:
