@@ -230,6 +230,6 @@ def test_coverage_is_told_beside_shift():
 
     test = AppTest.from_function(page, args=({**found, "coverage": covered},)).run()
     assert {m.label: m.value for m in test.metric} == {"Coverage": "80.0%", "Promised": "90%"}
-    assert "fewer than promised" in test.warning[0].value and "90 rows" in test.warning[0].value
+    assert "less often than promised" in test.warning[0].value and "90 rows" in test.warning[0].value
     test = AppTest.from_function(page, args=({**found, "coverage": None},)).run()
     assert not test.metric and "where enough rows" in test.caption[0].value.lower()

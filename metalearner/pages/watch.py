@@ -58,13 +58,12 @@ def labelled(performance: Mapping[str, Any] | None, covered: Mapping[str, Any] |
         name = performance["metric"]
         shown += [(name, manners.number(performance["value"]), f"95 % interval {interval(performance)}. {meaning(name)}"),
                   ("When packaged", manners.number(performance["before"]), "")]  # fmt: skip
-        now = "worse than" if performance["worse"] else "in line with"
-        said.append(f"The model does {now} what it did when it was packaged.")
+        said.append(f"The model does {'worse than' if performance['worse'] else 'as well as'} when it was packaged.")
     if covered:
         shown += [("Coverage", f"{covered['share']:.1%}", f"95 % interval {interval(covered)}. {meaning('coverage')}"),
                   ("Promised", f"{covered['promised']:.0%}", "")]  # fmt: skip
-        now = "fewer than promised" if covered["less"] else "about as many as promised"
-        said.append(f"Its sets or intervals hold the truth of {now}.")
+        often = "less often than" if covered["less"] else "about as often as"
+        said.append(f"Its sets or intervals hold the truth {often} promised.")
     if not shown:
         st.caption("Where enough rows have the target filled in, it is measured too how well the model does.")
         return
