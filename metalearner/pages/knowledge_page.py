@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from metalearner.glossary import meaning
-from metalearner.pages import manners, questions, spaces
+from metalearner.pages import manners, questions, spaces, tables
 
 
 def ask() -> questions.Reply:
@@ -21,7 +21,7 @@ def winners(found: Mapping[str, Mapping[str, Any]]) -> None:
     """Families against kinds of data: on how many data sets each won."""
     table = pd.DataFrame({kind: pd.Series(facts["winners"]) for kind, facts in found.items()}).fillna(0).astype(int)
     table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
-    st.dataframe(table.astype(str).replace("0", ""), width="stretch", height=min(640, 40 + 35 * len(table)))
+    tables.show(table.astype(str).replace("0", ""), hide_index=False, height=min(640, 40 + 35 * len(table)))
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
         {"kind": k, "data sets": f["data_sets"], "groups": f["groups"], "fits": f["records"]}
         for k, f in stats["by_modality"].items()
     ]
-    st.dataframe(pd.DataFrame(kinds), hide_index=True, width="stretch")
+    tables.show(pd.DataFrame(kinds))
     if learnt.get("since"):
         st.info(
             f"{learnt['since']} data sets came since what proposes was trained. In a terminal: metalearner kb train"
