@@ -3,6 +3,7 @@
     .venv/bin/python benchmarks/throughput.py                 # the curve over sizes, and where stacking stops paying
     .venv/bin/python benchmarks/throughput.py --end-to-end    # a 60 s run on a small table, batching on and off
     .venv/bin/python benchmarks/throughput.py --promises      # time to the first model, and overrun, at 10, 30 and 60 s
+    .venv/bin/python benchmarks/throughput.py --hour          # the same for an hour of thousands of trials
 
 The curve counts CPU seconds of a process with one thread: on an idle core they are wall seconds, and on a busy machine they
 still compare. Batching is turned off by METALEARNER_BATCH=1 in the environment: every network is then trained alone.
@@ -11,6 +12,7 @@ still compare. Batching is turned off by METALEARNER_BATCH=1 in the environment:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -18,11 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from metalearner import plugins
 from metalearner.arrays import Fold, Tensor
@@ -53,13 +56,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--end-to-end", action="store_true")
     arguments.add_argument("--promises", action="store_true")
+    arguments.add_argument("--hour", action="store_true")
     arguments.add_argument("--seed", type=int, default=0)
     given = arguments.parse_args()
     if given.end_to_end:
         write("Batching, end to end", end_to_end(given.seed))
     if given.promises:
-        write("Promises", promises(given.seed))
-    if not given.end_to_end and not given.promises:
+        write("Promises", promises(TABLES, BUDGETS, given.seed))
+    if given.hour:
+        write("An hour", promises(TABLES[-1:], (3600,), given.seed))
+    if not (given.end_to_end or given.promises or given.hour):
         write("Configurations per minute of one core", curve(given.seed))
 
 
@@ -178,15 +184,19 @@ def end_to_end(seed: int) -> list[str]:
     ]
 
 
-def promises(seed: int) -> list[str]:
-    """Seconds to the first model, and to the end, for several budgets."""
-    lines = ["| source | budget | first model | run took | overrun | whole process |", "|---|---|---|---|---|---|"]
-    for source in TABLES:
-        for budget in BUDGETS:
+def promises(tables: Sequence[str], budgets: Sequence[int], seed: int) -> list[str]:
+    """Seconds to the first model, and to the end, for several budgets; memory of all processes together at its peak."""
+    lines = [
+        "| source | budget | first model | run took | overrun | whole process | trials | most memory |",
+        "|---" * 8 + "|",
+    ]
+    for source in tables:
+        for budget in budgets:
             found = run(source, budget, seed, {})
             lines.append(
                 f"| {source} | {budget} s | {found['first']:.1f} s | {found['seconds']:.1f} s "
-                f"| {max(0.0, found['seconds'] / budget - 1):.1%} | {found['wall']:.1f} s |"
+                f"| {max(0.0, found['seconds'] / budget - 1):.1%} | {found['wall']:.1f} s "
+                f"| {len(found['leaderboard']):,} | {found['memory'] / 1e6:,.0f} MB |"
             )
             print(lines[-1], flush=True)
     return lines
@@ -198,14 +208,30 @@ def run(source: str, budget: int, seed: int, setting: Mapping[str, str], familie
         folder = Path(scratch) / "run"
         command = [sys.executable, "-m", "metalearner", "run", source, "--budget", f"{budget}s", "--seed", str(seed),
                    "--blind", "--json", "--out", str(folder), *(["--families", families] if families else [])]  # fmt: skip
-        began = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **setting})
+        began, memory = time.monotonic(), 0
+        said, told = Path(scratch) / "said", Path(scratch) / "told"
+        with said.open("w") as out, told.open("w") as err:
+            process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **setting})
+            while process.poll() is None:
+                memory = max(memory, resident(process.pid))
+                time.sleep(0.2)
         wall = time.monotonic() - began
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{told.read_text()[-2000:]}")
         trials = [json.loads(file.read_text()) for file in folder.glob("trials/*/trial.json")]
         first = min(t["finished"] for t in trials if t["outcome"] == "ok")
-        return {**json.loads(done.stdout), "wall": wall, "first": first}
+        return {**json.loads(said.read_text()), "wall": wall, "first": first, "memory": memory}
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process and its children hold."""
+    found = 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += one.memory_info().rss
+    return found
 
 
 # -- the report ------------------------------------------------------------------------------------
@@ -219,7 +245,7 @@ def write(title: str, lines: list[str]) -> None:
     parts[title] = "\n".join(["", f"Measured on {cores}.", "", *lines]).strip()
     body = "\n\n".join(f"## {name}\n\n{part}" for name, part in parts.items())
     OUT.write_text(
-        f"# Throughput\n\n`.venv/bin/python benchmarks/throughput.py`; `--end-to-end`; `--promises`\n\n{body}\n"
+        f"# Throughput\n\n`.venv/bin/python benchmarks/throughput.py`; `--end-to-end`; `--promises`; `--hour`\n\n{body}\n"
     )
     print(f"written to {OUT}")
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import time
 from functools import cache
+
+# Bytes that a process may hold before freed memory is handed back: doing so takes some milliseconds.
+LARGE = 1_000_000_000
 
 
 @cache
@@ -40,3 +45,16 @@ def memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().total)
+
+
+def give_back_memory() -> None:
+    """Hand freed memory back to the system where this process has grown large.
+
+    glibc keeps what training of networks frees, in pieces that the next network does not fit into: after some tens of
+    large ones that is gigabytes. Other C libraries do not, or know no such call.
+    """
+    import psutil
+
+    if psutil.Process().memory_info().rss > LARGE:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 
 import pytest
@@ -73,6 +74,18 @@ def test_a_limit_is_a_limit(limits, said):
     with pytest.raises(Pruned, match=said) as found:
         gate(network(), *batch(), CrossEntropy(), limits)
     assert pickle.loads(pickle.dumps(found.value)).args == found.value.args, "it must survive the trip from a worker"
+
+
+def test_nothing_of_the_look_stays_in_memory():
+    def tensors():
+        gc.collect()
+        return sum(type(one) in (torch.Tensor, nn.Parameter) for one in gc.get_objects())
+
+    gate(network(), *batch(), CrossEntropy(), Limits())  # what is imported and cached once
+    before = tensors()
+    for _ in range(3):
+        gate(network(), *batch(), CrossEntropy(), Limits())
+    assert tensors() == before
 
 
 def test_what_is_not_finite_is_pruned():

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,7 @@ class Rungs:
     whole: bool = False  # no cheap fits: every trial is a full one
     promoted: set[str] = field(default_factory=set)  # names of trials gone on with
     _shapes: dict[str, str] = field(default_factory=dict)
+    _comparable: dict[str, float] = field(default_factory=dict)
 
     def opening(self, proposal: Proposal, rung: Rung, seen: Sequence[Trial]) -> Rung:
         """How far a new proposal is fitted at first."""
@@ -60,7 +63,7 @@ class Rungs:
             return replace(rung, folds=self.cheap) if self.cheap < len(self.held) else rung
         return replace(rung, share=SHARE) if learner.partial(proposal.config) else rung
 
-    @property
+    @cached_property
     def cheap(self) -> int:
         """Folds of the cheap fit; all of them where rows are so few that less would be luck."""
         enough = np.flatnonzero(np.cumsum(self.held) >= TELLING)
@@ -70,8 +73,7 @@ class Rungs:
     def due(self, seen: Sequence[Trial], moment: Moment) -> list[Trial]:
         """Cheap fits to go on with now, best first, all of one shape; empty when none has earned it."""
         level = self._cheap(seen)
-        waiting = [t for t in level if t.rung < FULL and t.name not in self.promoted]
-        waiting = [t for t in waiting if rest(t) <= moment.seconds_left]
+        waiting = {t.name for t in level if t.rung < FULL and rest(t) <= moment.seconds_left} - self.promoted
         if not waiting:
             return []
         ranked = sorted(level, key=lambda t: -self.comparable(t))
@@ -82,7 +84,8 @@ class Rungs:
         best, cheap = self.comparable(ranked[0]), VARIETY_SHARE * moment.seconds_left
         close = best - CLOSE if moment.spent >= self._patience else math.inf
         worth = {t.name for t in ranked if rest(t) <= cheap or self.comparable(t) >= close}
-        chosen = [t for t in ranked if t in waiting and t.name in earned & worth]
+        ready = earned & worth & waiting
+        chosen = [t for t in ranked if t.name in ready]
         if not chosen:
             return []
         return [t for t in chosen if self._shape(t.config) == self._shape(chosen[0].config)]
@@ -124,9 +127,12 @@ class Rungs:
         return self._shapes[config.id]
 
     def comparable(self, trial: Trial) -> float:
-        """Merit on the cheap rung: of its folds where there are several."""
-        merits = (trial.facts.get("merits") or ())[: self.cheap]
-        return float(np.mean(merits)) if len(self.held) > 1 and merits else trial.merit or 0.0
+        """Merit on the cheap rung: of its folds where there are several. Remembered: all are ranked at every step."""
+        if trial.name not in self._comparable:
+            merits = (trial.facts.get("merits") or ())[: self.cheap]
+            alike = fmean(merits) if len(self.held) > 1 and merits else trial.merit or 0.0
+            self._comparable[trial.name] = alike
+        return self._comparable[trial.name]
 
     def _cheap(self, seen: Sequence[Trial]) -> list[Trial]:
         """One trial a config as the cheap rung sees it; on one fold, full fits are another matter."""

@@ -94,7 +94,7 @@ def _forward(net: nn.Module, inputs: list[Input]) -> tuple[torch.Tensor, int]:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             held[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # itself would hold the graph that holds it, for ever
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         return net(inputs), sum(held.values())

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import disk
+from .. import disk, machine
 from ..arrays import Fold
 from ..dataset import Dataset
 from ..errors import Pruned
@@ -42,11 +42,12 @@ class Objective:
         Proposals that do not fit into memory together are fitted one by one with half as many rows in a batch; one
         that does not fit even so is out of memory.
         """
-        done = 0
+        done, last = 0, time.monotonic()
         try:
             for trial in self._fit(job):
-                done += 1
+                done, last = done + 1, time.monotonic()
                 yield trial
+            machine.give_back_memory()
             return
         except Exception as problem:  # a failing trial never takes the run down; it is named and shown
             if disk.full(self.trials):
@@ -60,7 +61,7 @@ class Objective:
             for i in range(len(rest.numbers)):
                 yield from self(_single(rest, i, job.rung))
         elif rest.numbers:
-            yield self._failed(rest, failure)
+            yield self._failed(rest, failure, time.monotonic() - last)
 
     def _fit(self, job: Job) -> Iterator[Trial]:
         """The trials of proposals that share a learner, as their fits are finished."""
@@ -85,7 +86,7 @@ class Objective:
             try:
                 yield self._finished(one, _Result(fitted, folds, folder, kept, seconds))
             except (FloatingPointError, Pruned) as problem:
-                yield self._failed(one, problem)
+                yield self._failed(one, problem, seconds)
 
     def _finished(self, job: Job, result: _Result) -> Trial:
         """Score, write everything into a hidden folder, give that its name."""
@@ -138,8 +139,8 @@ class Objective:
             raise Pruned(problem, "The task limits what is deployed.", "Allow more, or take a smaller one.")
         return found
 
-    def _failed(self, job: Job, failure: Exception) -> Trial:
-        """The trial of a proposal that could not be fitted."""
+    def _failed(self, job: Job, failure: Exception, seconds: float) -> Trial:
+        """The trial of a proposal that could not be fitted, or not deployed, after so many seconds."""
         outcome = "crash"
         if isinstance(failure, Pruned):
             outcome = "pruned"
@@ -147,7 +148,7 @@ class Objective:
             outcome = "out-of-memory"
         error = str(failure) if outcome == "pruned" else f"{type(failure).__name__}: {failure}"
         trial = replace(
-            self._trial(job, 0.0), outcome=outcome, error=error[:500], facts=dict(getattr(failure, "facts", {}))
+            self._trial(job, seconds), outcome=outcome, error=error[:500], facts=dict(getattr(failure, "facts", {}))
         )
         return self._written(self._part(job.numbers[0]), trial)
 

@@ -45,6 +45,8 @@ class Entry:
         good = trial.outcome == "ok" and trial.merit is not None and math.isfinite(trial.merit)
         if good and (self.best is None or trial.rung >= self.best.rung):
             self.best = trial
+        if trial.outcome == "pruned":  # whatever its cheap fit promised, nobody may have it
+            self.best = None
 
     @property
     def first(self) -> int:

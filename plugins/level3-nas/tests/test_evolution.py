@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from metalearner_level3_nas import register_searchers
-from metalearner_level3_nas.gain import Arm, outlooks
+from metalearner_level3_nas.gain import Arm, Ledger, outlooks
+from metalearner_level3_nas.history import History
 from metalearner_level3_nas.population import difference
 
 from metalearner import grammar
@@ -114,6 +115,21 @@ def test_a_network_that_a_gate_refused_is_not_proposed_again_nor_anything_larger
     skeletons = [grammar.identity(t.config) for t in pruned]
     assert len(set(skeletons)) == len(skeletons)
     assert len(pruned) < 15
+
+
+def test_what_is_refused_after_its_fit_has_cost_its_seconds_and_promises_nothing(land):
+    made_up, history = land.Landscape(), History(land.scope(0))
+    linear = land.FAMILIES["linear"].presets[0]
+    configs = [grammar.with_numbers(linear, {"penalty": penalty}) for penalty in (0.1, 1.0, 10.0, 100.0)]
+    cheap, *refused = (made_up.fit(n, Proposal(c, "linear", "tpe"), 1, 0) for n, c in enumerate(configs))
+    outcomes = zip(refused, (2.0, 4.0, 0.001))  # the last one by a gate, before anything was fitted
+    history.learn([cheap, *(replace(t, outcome="pruned", skill=None, facts={}, seconds=s) for t, s in outcomes)])
+    arm = Ledger(history).arm("linear", history.of(["linear"]), 0, None)
+    assert (arm.tried, arm.since) == (3, 2)
+    assert arm.seconds == pytest.approx((cheap.seconds + 6.0) / 3)
+    # A cheap fit of what turns out too large when it is gone on with is no model either.
+    history.learn([replace(cheap, number=9, outcome="pruned", skill=None)])
+    assert all(e.failed for e in history.entries.values())
 
 
 def test_a_family_that_always_fails_is_given_up(land):
