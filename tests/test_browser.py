@@ -99,7 +99,7 @@ def newest(app):
 )
 def test_from_an_empty_start_to_a_bundle_in_ten_clicks_and_a_sentence(app, visitor, source, sentence, tmp_path):
     album = ARTEFACTS / source.__name__
-    visitor.open(app.page())
+    visitor.open(app.address)  # without the key: a space of their own, with nothing in it
     ask(visitor, Path(source(tmp_path)), sentence)
     visitor.photograph(album / "run.png")
     end(visitor)

@@ -105,6 +105,7 @@ def test_it_says_what_it_is_and_its_example_works(client, bundle):
     assert text.headers["content-type"].startswith("text/plain") and f"A model of {bundle.task.target}" in text.text
     found = client.get("/schema").json()
     assert [c["name"] for c in found["columns"]] == ["x", "colour"] and found["target"] == bundle.task.target
+    assert all(c["form"] == "value" and c["used"] for c in found["columns"]) and found["covers"] == 0.9
     assert found["example"] == {"rows": [{"x": 0.0, "colour": "red"}]}
     assert client.post("/predict", json=found["example"]).status_code == 200
     assert json.dumps(found["example"]) in text.text

@@ -31,6 +31,8 @@ PAGES = {
     "knowledge": ("knowledge", "Which families win where"),
     "plugins": ("plugins", "Plugins"),
 }
+# Seconds that what a page asks for may take, where the machine has other work.
+SECONDS = 300
 # Pixels across and colours of what is kept.
 WIDE, COLOURS = 1000, 128
 
@@ -40,7 +42,7 @@ def show(app: App, run: str, scheme: str, into: Path) -> None:
     with visitor(scheme) as guest:
         for name, (address, text) in PAGES.items():
             guest.open(app.page(address, run=run))
-            guest.see(text)
+            guest.see(text, SECONDS)
             guest.settle()
             if name == "deploy":
                 use(guest)
