@@ -20,8 +20,8 @@ from metalearner.pages.contract import begin_with, form
 from metalearner.pages.watch import watch
 from metalearner.pictures import Picture, Series
 
-# Seconds that an answer of the server may take.
-PATIENCE = 5.0
+# Seconds that the server may take to tell of itself, and to predict: the first time it may have to load what is large.
+PATIENCE, PREDICTING = 5.0, 60.0
 
 
 def asked(url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def asked(url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE if body is None else PREDICTING) as answer:
             return dict(json.load(answer))
     except urllib.error.HTTPError as refused:
         return dict(json.load(refused))
