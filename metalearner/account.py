@@ -212,6 +212,7 @@ class Account:
         for name, value in usual.items():
             parts += [f"--{name}", str(asked[name])] if asked.get(name, value) != value else []
         parts += ["--families", ",".join(asked["families"])] if asked.get("families") else []
+        parts += [part for name in asked.get("callbacks", ()) for part in ("--callback", name)]
         parts += [f"--{flag}" for flag in ("cold", "blind") if asked.get(flag)]
         return shlex.join(parts)
 

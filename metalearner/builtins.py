@@ -72,7 +72,8 @@ def register_searchers() -> list[Searcher]:
 
 @hookimpl
 def register_executors() -> list[Executor]:
-    """Worker processes on this machine."""
+    """Worker processes on this machine, and none: the process itself."""
+    from .search.inline import InProcess
     from .search.local import LocalProcesses
 
-    return [LocalProcesses()]
+    return [LocalProcesses(), InProcess()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_beside import follow, open_beside
 from .cli_knowledge import JsonOption, kb
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ backbone = typer.Typer(no_args_is_help=True, help="Pretrained models that transf
 app.add_typer(kb, name="kb")
 app.add_typer(plugin, name="plugin")
 app.add_typer(backbone, name="backbone")
+app.command("open")(open_beside)
+app.command("follow")(follow)
 
 # Where a process is this command alone, its budget counts from here: what is imported is waited for like all else.
 IMPORTED = time.monotonic()
@@ -69,8 +72,13 @@ def run(
         str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
     ] = "",
     workers: Annotated[int, typer.Option(help="Trials at once, a core each; 0: as many as there are.", min=0)] = 2,
-    executor: Annotated[str, typer.Option(help="Where trials run: local, or what a plugin brings (ray).")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="Where trials run: local, inline (this process), or what a plugin brings (ray).")
+    ] = "local",
     address: Annotated[str, typer.Option(help="Of the cluster, for executors that have one.")] = "",
+    callback: Annotated[
+        list[str] | None, typer.Option(help="Who else is told what happens: tensorboard, mlflow; again for more.")
+    ] = None,
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
 ) -> None:
@@ -81,7 +89,7 @@ def run(
     wish = Wish(sentence, target, metric, goal, group_by, max_size, max_latency)
     named = tuple(n.strip() for n in families.split(",") if n.strip())
     request = Request(source, wish, parse_budget(budget), out, test, seed, cold, blind, executor, workers, address,
-                      searcher, named)  # fmt: skip
+                      searcher, named, tuple(callback or ()))  # fmt: skip
     _run(request, as_json, quiet)
 
 
@@ -101,8 +109,9 @@ def resume(
 
 def _run(request: Request, as_json: bool, quiet: bool) -> None:
     from . import plugins
+    from .narrator import Narrator
     from .run import run as conduct
-    from .text import Narrator, summary
+    from .text import summary
 
     narrator = Narrator(sys.stderr if as_json else sys.stdout, quiet)
     done = conduct(request, plugins.load(), narrator, began=began)

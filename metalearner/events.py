@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from .records import plain
 
 Listener = Callable[[dict[str, Any]], None]
+# How often whoever follows a run looks for more, in seconds.
+PAUSE = 0.25
 
 
 @dataclass
@@ -21,9 +23,15 @@ class Story:
     file: Path
     listen: Listener = lambda event: None
     began: float = field(default_factory=time.monotonic)
+    failed: Callable[[], Iterable[tuple[str, str]]] = tuple  # callbacks that gave up since, and why
 
     def tell(self, stage: str, **facts: Any) -> None:
         """One event: the stage it belongs to, seconds since the run began, and the facts."""
+        self._tell(stage, facts)
+        for name, why in self.failed():
+            self._tell("callback", {"name": name, "problem": why})
+
+    def _tell(self, stage: str, facts: Mapping[str, Any]) -> None:
         event = {"stage": stage, "at": round(time.monotonic() - self.began, 3), **plain(facts)}
         with self.file.open("a") as out:
             out.write(json.dumps(event) + "\n")
@@ -36,3 +44,22 @@ def read(file: Path) -> list[dict[str, Any]]:
         return []
     lines = file.read_text().split("\n")[:-1]
     return [json.loads(line) for line in lines if line]
+
+
+def follow(file: Path, going_on: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    """All events from the first one on; while the run goes on, each as it is written, until the one that says that it is done."""
+    place = 0
+    while True:
+        more = going_on()  # asked first: what was written by then is read below
+        if file.exists():
+            with file.open() as lines:
+                lines.seek(place)
+                while (line := lines.readline()).endswith("\n"):
+                    place = lines.tell()
+                    event = json.loads(line)
+                    yield event
+                    if event.get("done"):
+                        return
+        if not more:
+            return
+        time.sleep(PAUSE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pluggy
 
 from .kinds import (
+    Callback,
     Check,
     Executor,
     Family,
@@ -99,6 +100,11 @@ def register_targets() -> list[Target]:
 @hookspec
 def register_checks() -> list[Check]:
     "What `metalearner doctor` examines: whether what a plugin needs is here and works."
+
+
+@hookspec
+def register_callbacks() -> list[Callback]:
+    "Who else is told what happens in a run, where a run asks for it."
 
 
 @hookspec

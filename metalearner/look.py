@@ -18,6 +18,7 @@ from .evaluate import Answers, Evidence, evaluate
 from .events import Story
 from .kinds import Moment, Source
 from .knowledge import Base, plane
+from .markup import amounts, card, items, number, table
 from .monitor import Coverage, coverage
 from .plugins import Registry
 from .propose import spread
@@ -25,9 +26,38 @@ from .records import Scorecard, plain
 from .request import Request
 from .run import foresee, formulate_and_prepare
 
+# Families and past data sets that are shown in a notebook.
+SHOWN = 6
 
-def look(request: Request, registry: Registry, pictures: bool = False, keep: Path | None = None) -> dict[str, Any]:
-    """Task, description, neighbours, odds, forecast and first proposals of a source, as JSON.
+
+class Look(dict[str, Any]):
+    """What is known of a source before anything is trained, as JSON: task, description, neighbours, odds, forecast ..."""
+
+    def _repr_html_(self) -> str:
+        """In a notebook: how well it should go, what would be tried first, and why."""
+        task, forecast = self["task"], self["forecast"]
+        level = "" if forecast["low"] is None else (
+            f"{number(forecast['low'])} to {number(forecast['high'])} in {forecast['level']:.0%} of cases"
+        )  # fmt: skip
+        figures = [
+            (number(forecast["value"]), f"{forecast['metric']}, forecast", level),
+            (f"{self['rows']:,}", "rows", f"{len(self['columns'])} columns"),
+        ]
+        odds = sorted(self["odds"].items(), key=lambda item: -item[1])[:SHOWN]
+        whys = [(name, f"{odd:.0%}", self["reasons"].get(name, "").partition(": ")[2]) for name, odd in odds]
+        near = [(n["name"], f"{n['weight']:.0%}", n["best_family"]) for n in self["neighbours"][:SHOWN]]
+        near += [("none of these", f"{self['nothing_like_it']:.0%}", "")]
+        return card(
+            f"{task['target']} · {task['output']}",
+            amounts(figures),
+            items(task["reasons"]),
+            table(("family", "odds", "because"), whys, (1,)),
+            table(("past data set that is near", "weight", "won there"), near, (1,)),
+        )
+
+
+def look(request: Request, registry: Registry, pictures: bool = False, keep: Path | None = None) -> Look:
+    """Task, description, neighbours, odds, forecast and first proposals of a source.
 
     `pictures` adds the probes' sights. With `keep`, a folder, the prepared data stay there.
     """
@@ -40,7 +70,7 @@ def look(request: Request, registry: Registry, pictures: bool = False, keep: Pat
         base = Base.open()
         foresight = foresee(setting, base, request, story)
         prior = foresight.prior
-        return plain(
+        found = plain(
             {
                 "name": source.name,
                 "task": setting.task,
@@ -65,6 +95,7 @@ def look(request: Request, registry: Registry, pictures: bool = False, keep: Pat
                 "proposals": foresight.portfolio.ask(5, [], Moment()),
             }
         )
+        return Look(found)
 
 
 def appraise(bundle: Bundle, rows: Source) -> tuple[Scorecard, Coverage | None]:

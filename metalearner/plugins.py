@@ -24,7 +24,7 @@ from .errors import PluginError, nearest, unknown
 BUILTINS = "metalearner.builtins"
 KINDS = (
     *("modalities", "transforms", "outputs", "metrics", "losses", "optimisers", "productions", "learners"),
-    *("families", "probes", "searchers", "executors", "forms", "targets", "checks"),
+    *("families", "probes", "searchers", "executors", "forms", "targets", "checks", "callbacks"),
 )
 
 
@@ -58,6 +58,7 @@ class Registry:
     forms: Mapping[str, Any]
     targets: Mapping[str, Any]
     checks: Mapping[str, Any]
+    callbacks: Mapping[str, Any]
     plugins: tuple[Plugin, ...]
     hook: Any = None
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from .account import WATTS, Account
 from .errors import UserError
 from .examples import Example, outcome, worst
+from .markup import amounts, cell, items, number, table, words
 from .pictures import Picture
 from .plugins import Registry
 from .report_style import STYLE
@@ -62,16 +62,13 @@ def _head(a: Account) -> str:
         return f'<header>{title}<p class="mild">This run is {a.state}: {len(a.trials)} fits so far.</p></header>'
     s = a.score
     figures = [
-        (_n(s.value), s.metric, f"{_n(s.low)} to {_n(s.high)} with 95 % confidence"),
-        (_n(s.baseline), "without looking", "the naive baseline"),
+        (number(s.value), s.metric, f"{number(s.low)} to {number(s.high)} with 95 % confidence"),
+        (number(s.baseline), "without looking", "the naive baseline"),
         (f"{s.rows:,}", "rows measured on", s.split),
     ]
     if s.goal is not None:
-        figures.append((_n(s.goal), "goal", "met" if s.goal_met else "missed"))
-    cells = "".join(
-        f"<div><b>{escape(v)}</b><span>{escape(n)}</span><small>{escape(x)}</small></div>" for v, n, x in figures
-    )
-    return f'<header>{title}<div class="figures">{cells}</div></header>'
+        figures.append((number(s.goal), "goal", "met" if s.goal_met else "missed"))
+    return f"<header>{title}{amounts(figures)}</header>"
 
 
 def _decisions(a: Account) -> str:
@@ -79,7 +76,7 @@ def _decisions(a: Account) -> str:
     for stage, what, why in a.decisions():
         rows.append(("" if stage == before else stage, what, why))
         before = stage
-    return _table(("stage", "decided", "because"), rows)
+    return table(("stage", "decided", "because"), rows)
 
 
 def _search(a: Account) -> str:
@@ -89,9 +86,11 @@ def _search(a: Account) -> str:
         told = f"{found['tried']:,} configurations in {found['seconds']:.0f} seconds, {len(a.good):,} fitted in full."
     forecast = a.told("propose").get("forecast") or {}
     if forecast.get("value") is not None:
-        ends = f"{_n(forecast['low'])} to {_n(forecast['high'])}"
-        told += f" Before it began, {_n(forecast['value'])} was forecast, {ends} in {forecast['level']:.0%} of cases."
-    return _words(told) + _pictures([p for p in (a.progress(), a.curves()) if p is not None])
+        ends = f"{number(forecast['low'])} to {number(forecast['high'])}"
+        told += (
+            f" Before it began, {number(forecast['value'])} was forecast, {ends} in {forecast['level']:.0%} of cases."
+        )
+    return words(told) + _pictures([p for p in (a.progress(), a.curves()) if p is not None])
 
 
 def _goodness(a: Account, registry: Registry) -> str:
@@ -99,18 +98,18 @@ def _goodness(a: Account, registry: Registry) -> str:
     if a.score is None:
         return ""
     s = a.score
-    rows = [(s.metric, _n(s.value), f"{_n(s.low)} to {_n(s.high)}", _n(s.baseline))]
-    rows += [(name, _n(value), "", "") for name, value in s.others.items()]
-    text = _table(("metric", "value", "95 % interval", "naive baseline"), rows, numbers=(1, 2, 3))
+    rows = [(s.metric, number(s.value), f"{number(s.low)} to {number(s.high)}", number(s.baseline))]
+    rows += [(name, number(value), "", "") for name, value in s.others.items()]
+    text = table(("metric", "value", "95 % interval", "naive baseline"), rows, numbers=(1, 2, 3))
     pictures = outcome(a.folder, registry)
     text += (
         _pictures(pictures)
         if pictures
-        else _words("This run kept no single predictions, so there are no pictures of them.")
+        else words("This run kept no single predictions, so there are no pictures of them.")
     )
     if s.goal is not None:
-        text += _words(f"The goal of {_n(s.goal)} was {'met' if s.goal_met else 'missed'}.") + _list(s.diagnosis)
-    return text + _list(limit_lines((a.result or {}).get("limits") or {}))
+        text += words(f"The goal of {number(s.goal)} was {'met' if s.goal_met else 'missed'}.") + items(s.diagnosis)
+    return text + items(limit_lines((a.result or {}).get("limits") or {}))
 
 
 def _worst(found: Sequence[Example]) -> str:
@@ -120,7 +119,7 @@ def _worst(found: Sequence[Example]) -> str:
         images = "".join(f'<img src="{escape(uri, quote=True)}" alt="">' for uri in e.images.values())
         series = "".join(svg(p) for p in e.series.values())
         few = list(e.values.items())[:SHOWN]
-        values = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(_cell(v))}</dd>" for k, v in few)
+        values = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(cell(v))}</dd>" for k, v in few)
         cards.append(f'<figure class="row"><figcaption>{lead}</figcaption>{images}{series}<dl>{values}</dl></figure>')
     return f'<div class="rows">{"".join(cards)}</div>' if cards else ""
 
@@ -129,10 +128,10 @@ def _neighbours(a: Account) -> str:
     prior = a.told("propose")
     near = prior.get("neighbours") or ()
     if not near:
-        return _words("No past run was used.")
-    rows = [(n["name"], f"{n['weight']:.0%}", n["best_family"], _n(n["best_skill"])) for n in near[:8]]
+        return words("No past run was used.")
+    rows = [(n["name"], f"{n['weight']:.0%}", n["best_family"], number(n["best_skill"])) for n in near[:8]]
     rows.append(("none of these", f"{prior['nothing_like_it']:.0%}", "", ""))
-    return _table(("data set", "weight", "won there", "its skill"), rows, numbers=(1, 3))
+    return table(("data set", "weight", "won there", "its skill"), rows, numbers=(1, 3))
 
 
 def _board(a: Account) -> str:
@@ -140,15 +139,15 @@ def _board(a: Account) -> str:
     rows = []
     for r in board[:BOARD]:
         share, took = f"{r['share']:.0%}" if r["share"] else "", f"{r['seconds']:.1f} s"
-        rows.append((r["family"], _n(r["score"]), share, took, f"{r['fitted']:.0%}", r["by"], r["why"]))
-    table = _table(("family", "score", "share", "took", "fitted", "by", "because"), rows, numbers=(1, 2, 3, 4))
+        rows.append((r["family"], number(r["score"]), share, took, f"{r['fitted']:.0%}", r["by"], r["why"]))
+    ranked = table(("family", "score", "share", "took", "fitted", "by", "because"), rows, numbers=(1, 2, 3, 4))
     more = f"And {len(board) - BOARD:,} more." if len(board) > BOARD else ""
-    return _words("Scores are of rows held out of learning, never of the sealed test.") + table + _words(more)
+    return words("Scores are of rows held out of learning, never of the sealed test.") + ranked + words(more)
 
 
 def _failures(a: Account) -> str:
     rows = [(f["family"], f["outcome"], f["times"], f["why"]) for f in a.failures()]
-    return _table(("family", "what", "times", "because"), rows, numbers=(2,)) if rows else ""
+    return table(("family", "what", "times", "because"), rows, numbers=(2,)) if rows else ""
 
 
 def _cost(a: Account) -> str:
@@ -161,7 +160,7 @@ def _cost(a: Account) -> str:
         ("energy, estimated", f"{spent['watt_hours']:.2f} Wh, at {WATTS:.0f} W a busy core"),
         ("size of the model", f"{a.told('deploy').get('bytes', 0) / 1e6:.2f} MB"),
     ]
-    return _table(("", ""), rows)
+    return table(("", ""), rows)
 
 
 def _again(a: Account) -> str:
@@ -173,33 +172,11 @@ def _again(a: Account) -> str:
         f"metalearner predict {a.folder / 'bundle'} ROWS --out predictions.csv\nmetalearner serve {a.folder / 'bundle'}"
     )
     use = f"<p>To use the model:</p><pre>{escape(bundle)}</pre>" if a.score is not None else ""
-    return f"<pre>{escape(a.reproduce())}</pre>{_list(lines)}{use}"
-
-
-# -- HTML: every word that goes in is escaped here ------------------------------------------------------
+    return f"<pre>{escape(a.reproduce())}</pre>{items(lines)}{use}"
 
 
 def _section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
-
-
-def _words(text: str) -> str:
-    return f"<p>{escape(text)}</p>" if text else ""
-
-
-def _list(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<ul>{items}</ul>" if items else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[int] = ()) -> str:
-    def line(tag: str, cells: Sequence[Any]) -> str:
-        right = [' class="number"' if i in numbers else "" for i in range(len(cells))]
-        return "<tr>" + "".join(f"<{tag}{r}>{escape(str(c))}</{tag}>" for r, c in zip(right, cells)) + "</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    top = f"<thead>{line('th', head)}</thead>" if any(head) else ""
-    return f'<div class="scroll"><table>{top}<tbody>{body}</tbody></table></div>' if body else ""
 
 
 def _pictures(found: Iterable[Picture]) -> str:
@@ -207,11 +184,3 @@ def _pictures(found: Iterable[Picture]) -> str:
         f"<figure><h3>{escape(p.title)}</h3>{svg(p)}<figcaption>{escape(p.says)}</figcaption></figure>" for p in found
     )
     return f'<div class="pictures">{figures}</div>' if figures else ""
-
-
-def _cell(value: Any) -> str:
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _n(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"

@@ -48,3 +48,22 @@ pre{background:var(--soft);border-radius:8px;padding:14px;overflow-x:auto;font-s
 ul{margin:0 0 12px;padding-left:20px}
 @media print{main{padding:0}section{break-inside:avoid-page}}
 """.strip()
+
+# What is shown in a notebook: its page has a ground and an ink of its own, light or dark, and keeps them.
+CARD = """
+.metalearner{max-width:900px;color:inherit;font-size:14px;line-height:1.5}
+.metalearner h3{margin:4px 0 10px;font-size:18px;overflow-wrap:anywhere}
+.metalearner p{margin:8px 0}
+.metalearner small{opacity:.7}
+.metalearner .figures{display:flex;flex-wrap:wrap;gap:8px 36px;margin:0 0 12px}
+.metalearner .figures div{display:flex;flex-direction:column}
+.metalearner .figures b{font-size:24px;line-height:1.2;font-weight:600;font-variant-numeric:tabular-nums}
+.metalearner .figures div:first-child b{color:#119a8b}
+.metalearner .scroll{overflow-x:auto}
+.metalearner table{border-collapse:collapse;background:none;color:inherit;margin:0 0 12px}
+.metalearner tr{background:none}
+.metalearner th,.metalearner td{text-align:left;vertical-align:top;padding:4px 18px 4px 0;border:0;
+border-bottom:1px solid rgba(128,128,128,.3);background:none;color:inherit;overflow-wrap:anywhere;max-width:560px}
+.metalearner th{font-weight:500;opacity:.7}
+.metalearner .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+""".strip()

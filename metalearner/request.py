@@ -32,6 +32,8 @@ class Request:
     address: str = ""  # of the cluster, for executors that have one
     searcher: str = "auto"
     families: tuple[str, ...] = ()  # that may be used; all when empty
+    callbacks: tuple[str, ...] = ()  # that are told what happens
+    learn: bool = True  # what the run teaches goes into the user's knowledge base
 
     @property
     def fraction(self) -> float | None:
@@ -61,13 +63,15 @@ class Request:
             "address": self.address,
             "searcher": self.searcher,
             "families": self.families,
+            "callbacks": self.callbacks,
+            "learn": self.learn,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], out: Path) -> Request:
         """Read back what `to_json` gave, for the run in folder `out`."""
-        names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher")
-        kept = {k: data[k] for k in names if k in data} | {"families": tuple(data.get("families", ()))}
+        names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher", "learn")
+        kept = {k: data[k] for k in names if k in data} | {k: tuple(data.get(k, ())) for k in ("families", "callbacks")}
         return cls(**kept, wish=Wish(**data["wish"]), budget=Budget(**data["budget"]), out=out)
 
 

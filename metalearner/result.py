@@ -13,9 +13,13 @@ import pandas as pd
 
 from .deploy import Bundle
 from .kinds import Metric, Prior
+from .markup import amounts, card, items, number, table
 from .plugins import Registry
 from .records import Scorecard, Task, Trial, best_of_each, plain
 from .search import FULL
+
+# Trials that are shown in a notebook.
+SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,24 @@ class Run:
             }
             for t in self.ranked
         )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: how good it is beside what one gets without looking, and the best trials."""
+        s, shown = self.scorecard, self.leaderboard().head(SHOWN)
+        figures = [
+            (number(s.value), s.metric, f"{number(s.low)} to {number(s.high)} with 95 % confidence"),
+            (number(s.baseline), "without looking", "the naive baseline"),
+            (f"{s.rows:,}", "rows measured on", s.split),
+            (f"{self.seconds:.0f} s", "taken", f"{len(self.trials)} trials"),
+        ]
+        if s.goal is not None:
+            figures.append((number(s.goal), "goal", "met" if s.goal_met else "missed"))
+        rows = [
+            (t.family, number(t.score), f"{t.weight:.0%}" if t.weight else "", f"{t.seconds:.1f} s")
+            for t in shown.itertuples()
+        ]
+        board = table(("family", "score", "share", "took"), rows, numbers=(1, 2, 3))
+        return card(f"{self.task.target} · {self.task.output}", amounts(figures), board, items(s.diagnosis))
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""

@@ -27,6 +27,7 @@ from .events import Listener, Story
 from .kinds import Executor, Family, Prior, Proposer, Scope
 from .knowledge import Base
 from .monitor import reference
+from .observers import Observers
 from .plugins import Registry
 from .predictor import Predictor
 from .propose import Blocks, Here, Portfolio, Ranker, propose
@@ -35,7 +36,7 @@ from .request import Request
 from .result import Run
 from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, owed, price, quick
 from .setting import Setting
-from .task import find_target, formulate
+from .task import FEWEST_ROWS, FEWEST_UNMEASURED, find_target, formulate
 from .train.ensemble import Cost, Selection, assemble, select
 from .warm import Warm
 from .worker import Begin
@@ -50,6 +51,8 @@ OWED_MOST = 0.3
 OWED_LEAST = 1.0
 # The share of the reserve that selecting and packaging take.
 AFTERWARDS = 0.6
+# Seconds that callbacks have for their last words; what takes longer goes on by itself.
+LAST_WORDS = 3.0
 # Facts of a trial that mean something within its run alone.
 OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch",
              "row_seconds", "row_seconds_once", "bytes", "alone", "form", "beside_bytes")  # fmt: skip
@@ -65,8 +68,11 @@ def run(
     """
     clock = Clock(request.budget, began or time.monotonic(), reserve(request.budget))
     source = sources.find(request.source)
+    for name in request.callbacks:
+        registry.get("callbacks", name)
     with runs.owned(request, source.name) as folder, interruptible(clock):
-        story = Story(folder / "events.jsonl", listen, clock.began)
+        observers = Observers(request.callbacks, folder)
+        story = Story(folder / "events.jsonl", listen, clock.began, observers.failed)
         reading = None if prepared(folder) else read(source.source, registry.modalities)
         executor = registry.get("executors", request.executor)
         executor.start(Begin(folder, clock.began), request.workers, request.address)  # they import while data are read
@@ -98,8 +104,8 @@ def run(
         bundle = deliver(folder, ensemble.predictor, answers, scorecard, setting, clock)
         limits = keeps(setting, folder, [t for t in trials if t.name in ensemble.selection.weights])
         story.tell("deploy", bundle=str(folder / "bundle"), bytes=bundle.size, portable=bundle.portable, limits=limits)
-        experiences = [experience(t, setting) for t in trials]
-        refused = foresight.base.add(setting.dataset.card, foresight.description, experiences)
+        experiences = [experience(t, setting) for t in trials] if request.learn else []
+        refused = foresight.base.add(setting.dataset.card, foresight.description, experiences) if request.learn else []
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
                    clock.interrupted, said, limits, machine.cpu_seconds())  # fmt: skip
         (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
@@ -107,6 +113,8 @@ def run(
             "learned", records=len(experiences) - len(refused), refused=refused, seconds=clock.elapsed, done=True
         )
         registry.hook.run_finished(run=done.to_json())
+        for name, why in observers.close(LAST_WORDS):
+            story.tell("callback", name=name, problem=why)
         return done
 
 
@@ -125,7 +133,10 @@ def formulate_and_prepare(
     wish = source.wish(request.wish)
     target = find_target(reading.schema, wish)
     reading = reading.naming(target[0])
-    task = formulate(wish, reading.schema, target, reading.column(target[0]), registry.outputs, registry.metrics)
+    fewest = FEWEST_UNMEASURED if request.test == "none" else FEWEST_ROWS
+    task = formulate(
+        wish, reading.schema, target, reading.column(target[0]), registry.outputs, registry.metrics, fewest
+    )
     story.tell("formulate", task=task, source=source.name)
     split = Split(_test(request, source.source, reading, registry), request.seed)
     dataset, sealed = prepare(task, reading, registry.get("outputs", task.output), split, source.card, data)

@@ -1,114 +1,23 @@
-"""How a run, a description, a base and a plugin list read in a terminal."""
+"""How a result, a description, a base and a plugin list read in a terminal."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from .hindsight import FIRST
 from .plugins import Plugin
 from .propose.forecast import LEVEL
 from .records import Scorecard
 from .replay import AT, by_group, difference, difference_of, over_groups
-from .search import FULL
 
 if TYPE_CHECKING:
     from .result import Run
 
-# Seconds without a better model after which the search says that it goes on.
-SILENCE = 15.0
 BARS = "▁▂▃▄▅▆▇█"
 # Of the families believed in most so many have their numbers told, and so many of them.
 FAMILIES_SHOWN, NUMBERS_SHOWN = 5, 6
-
-
-class Narrator:
-    """Prints a run's events as they come, stage by stage."""
-
-    def __init__(self, out: IO[str], quiet: bool = False) -> None:
-        self.out, self.quiet = out, quiet
-        self.scores: list[float] = []
-        self.best: float | None = None
-        self.tried, self.spoke = 0, 0.0
-        self.metric = ""
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        """Print what an event says, if it says anything."""
-        lines: list[str] = getattr(self, f"_{event['stage']}", lambda e: [])(event)
-        if not self.quiet:
-            for line in lines:
-                print(line, file=self.out, flush=True)
-
-    def _formulate(self, e: Mapping[str, Any]) -> list[str]:
-        task = e["task"]
-        self.metric = task["metric"]
-        goal = f" · goal {task['goal']:g}" if task["goal"] is not None else ""
-        return [_line("1 formulate", f"{task['target']} · {task['output']} · {self.metric}{goal}"),
-                *[_line("", r) for r in task["reasons"]]]  # fmt: skip
-
-    def _prepare(self, e: Mapping[str, Any]) -> list[str]:
-        kinds = ", ".join(f"{n} {k}" for k, n in e["kinds"].items())
-        folds = f"{e['folds']} folds" if e["folds"] > 1 else "one part held out"
-        apart = f", {e['apart']} rows apart for intervals" if e["apart"] else ""
-        lines = [_line("2 prepare", f"{e['card']['rows']:,} rows · columns: {kinds}"),
-                 _line("", f"{e['rows']:,} to learn from in {folds}{apart} · {e['sealed']:,} sealed")]  # fmt: skip
-        return lines + [
-            _line("", f"! {f['what']}" + (f": {f['done']}" if f["done"] else "")) for f in e["findings"][:8]
-        ]
-
-    def _propose(self, e: Mapping[str, Any]) -> list[str]:
-        lines = [*prior_lines(e), "loss: {}, {}".format(*e["loss"])]
-        return [_line("3 propose" if i == 0 else "", line) for i, line in enumerate(lines)]
-
-    def _search(self, e: Mapping[str, Any]) -> list[str]:
-        """A line for each better model and each failure, and now and then that it goes on."""
-        trial, clock = e["trial"], _clock(e["at"])
-        name, left = trial["proposal"]["family"], e.get("left")
-        remaining = f", {max(0, left):.0f} s left" if left is not None and left < 1e9 else ""
-        self.tried += 1
-        if trial["outcome"] != "ok":
-            return [_line("4 search", f"{clock} {name}: {trial['outcome']} ({trial['error'][:80]})")]
-        skill = trial["skill"]
-        whole = trial["rung"] >= FULL  # the score of a part is compared with other parts alone
-        if whole:
-            self.scores.append(skill)
-        if not whole or (self.best is not None and skill <= self.best):
-            if e["at"] - self.spoke < SILENCE:
-                return []
-            self.spoke = e["at"]
-            return [_line("4 search", f"{clock} {self.tried} tried{remaining}")]
-        self.best, self.spoke = skill, e["at"]
-        about = f"{_n(trial['score'])} in {trial['seconds']:.1f} s ({trial['proposal']['arm']})"
-        return [_line("4 search", f"{clock} {name} {about}, best so far{remaining}")]
-
-    def _searched(self, e: Mapping[str, Any]) -> list[str]:
-        """How many configurations, how fast, and where a run with a goal stopped."""
-        rate = f"{60 * e['tried'] / max(1.0, e['seconds']):.0f} a minute"
-        lines = [f"{e['tried']} configurations, {rate}, {len(self.scores)} fitted in full  {sparkline(self.scores)}"]
-        return [_line("", line) for line in [*lines, *([e["ladder"]] if e["ladder"] else [])]]
-
-    def _train(self, e: Mapping[str, Any]) -> list[str]:
-        parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
-        return [_line("  train", f"ensemble: {parts} · out of fold {_n(e['score'])}")]
-
-    def _evaluate(self, e: Mapping[str, Any]) -> list[str]:
-        lines = scorecard_lines(Scorecard.from_json(e["scorecard"]))
-        return [_line("  evaluate" if i == 0 else "", line) for i, line in enumerate(lines)]
-
-    def _deploy(self, e: Mapping[str, Any]) -> list[str]:
-        portable = f" · {e['portable']}" if e["portable"] else ""
-        return [_line("5 deploy", f"{e['bundle']} · {e['bytes'] / 1e6:.1f} MB{portable}"),
-                *[_line("", line) for line in limit_lines(e.get("limits", {}))],
-                _line("6 monitor", "reference stored")]  # fmt: skip
-
-    def _learned(self, e: Mapping[str, Any]) -> list[str]:
-        refused = f", {len(e['refused'])} refused ({e['refused'][0]})" if e["refused"] else ""
-        return [
-            _line(
-                "learned", f"{e['records']} records added to your knowledge base{refused} · {e['seconds']:.1f} s in all"
-            )
-        ]
 
 
 def limit_lines(limits: Mapping[str, Any]) -> list[str]:
@@ -133,7 +42,7 @@ def summary(run: Run) -> str:
     for family, rows in board.groupby("family", sort=False):
         row, weight = rows.iloc[0], rows["weight"].sum()
         share = f", {weight:.0%} of the ensemble" if weight else ""
-        score = row["outcome"] if pd.isna(row["score"]) else _n(row["score"])
+        score = row["outcome"] if pd.isna(row["score"]) else number(row["score"])
         lines.append(f"  {family:<22} {score:>8}  {row['seconds']:>6.1f} s  best of {len(rows)} tried{share}")
     lines += ["", *scorecard_lines(run.scorecard)]
     winner = run.ranked[0].proposal
@@ -150,10 +59,10 @@ def summary(run: Run) -> str:
 
 def scorecard_lines(card: Scorecard) -> list[str]:
     """Score with interval beside the naive baseline, other metrics, and the diagnosis of a missed goal."""
-    others = " · ".join(f"{k} {_n(v)}" for k, v in card.others.items() if v is not None)
+    others = " · ".join(f"{k} {number(v)}" for k, v in card.others.items() if v is not None)
     lines = [
-        f"{card.metric} {_n(card.value)} [{_n(card.low)}, {_n(card.high)}] on {card.rows:,} rows ({card.split})"
-        f" · naive baseline {_n(card.baseline)}"
+        f"{card.metric} {number(card.value)} [{number(card.low)}, {number(card.high)}] on {card.rows:,} rows ({card.split})"
+        f" · naive baseline {number(card.baseline)}"
     ]
     lines += [others] if others else []
     if card.goal_met is not None:
@@ -177,7 +86,7 @@ def prior_lines(e: Mapping[str, Any]) -> list[str]:
     forecast = e["forecast"]
     if forecast["value"] is not None:
         lines.append(
-            f"forecast: {forecast['metric']} {_n(forecast['value'])} [{_n(forecast['low'])}, {_n(forecast['high'])}]"
+            f"forecast: {forecast['metric']} {number(forecast['value'])} [{number(forecast['low'])}, {number(forecast['high'])}]"
         )
     else:
         lines.append(f"forecast: none ({forecast['reason']})")
@@ -280,7 +189,7 @@ def verification_lines(found: Sequence[Mapping[str, Any]], passed: Mapping[str, 
     for r in found:
         verdict = "agrees" if r["agrees"] else "DIFFERS"
         lines.append(
-            f"{verdict:<8} {r['dataset']:<24} {r['family']:<20} {_n(r['recorded'])} then, {_n(r['again'])} now"
+            f"{verdict:<8} {r['dataset']:<24} {r['family']:<20} {number(r['recorded'])} then, {number(r['again'])} now"
         )
     agreeing = sum(r["agrees"] for r in found)
     over = "".join(f" · {count} passed over: {why}" for why, count in passed.items())
@@ -365,15 +274,8 @@ def sparkline(values: Sequence[float]) -> str:
     return bars
 
 
-def _line(label: str, text: str) -> str:
-    return f"{label:<12} {text}"
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def _n(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A score as it is shown everywhere."""
     return "-" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metalearner.arrays import Fields, Ragged
-from metalearner.data import Sealed
+from metalearner.data import Sealed, prepare, read
 from metalearner.data.fingerprint import data_hash, row_hashes, sketch
-from metalearner.data.prepare import _folds, deal
+from metalearner.data.prepare import Split, _folds, deal
 from metalearner.dataset import Dataset
 from metalearner.errors import RunError, TaskError
 from metalearner.records import Column, DatasetCard, Schema, Sketch, Task
@@ -111,19 +111,31 @@ def test_rows_of_one_group_stay_on_one_side_of_every_split(tmp_path, registry):
         assert not set(patient[train]) & set(patient[valid])
 
 
+def test_where_hardly_two_rows_differ_they_are_dealt_out_one_by_one(tmp_path, registry):
+    """Else no fold would hold both classes."""
+    for name, second in (("two", ["a", "b"]), ("more", ["a", "b", "c", "d", "e", "f", "g", "h"])):
+        frame = pd.DataFrame({"letter": second * 16, "y": ["yes", "no"] * (8 * len(second))})
+        dataset = _prepared(frame, Wish(target="y"), tmp_path / name, registry, None)
+        torn = any(set(dataset.fields["letter"][t]) & set(dataset.fields["letter"][v]) for t, v in dataset.folds)
+        assert torn == (name == "two")
+        assert ("one by one" in dataset.findings[-1].done) == torn
+        assert all(len(set(dataset.target[train])) == 2 and len(valid) for train, valid in dataset.folds)
+
+
 def _patients(folder, registry):
     """200 rows of 50 patients, prepared."""
-    from metalearner.data import prepare, read
-    from metalearner.data.prepare import Split
-
     rng = np.random.default_rng(0)
     patient = np.repeat(np.arange(50), 4)
     frame = pd.DataFrame({"patient": [f"p{i}" for i in patient], "stamp": patient + 0.5, "x": rng.normal(size=200),
                           "ill": np.where(rng.random(200) < 0.4, "yes", "no")})  # fmt: skip
-    wish = Wish(target="ill", group_by="patient")
+    return _prepared(frame, Wish(target="ill", group_by="patient"), folder, registry)
+
+
+def _prepared(frame, wish, folder, registry, test=0.2):
     reading = read(frame, registry.modalities)
-    task = formulate(wish, reading.schema, ("ill", "named"), reading.column("ill"), registry.outputs, registry.metrics)
-    return prepare(task, reading, registry.outputs[task.output], Split(), {"name": "patients"}, folder)[0]
+    target = (wish.target, "named")
+    task = formulate(wish, reading.schema, target, reading.column(wish.target), registry.outputs, registry.metrics)
+    return prepare(task, reading, registry.outputs[task.output], Split(test), {"name": "frame"}, folder)[0]
 
 
 def test_a_column_to_group_by_that_is_not_there_is_named(registry):

@@ -54,7 +54,7 @@ def test_a_task_keeps_its_limits_as_json():
 
 
 def test_what_exceeds_a_limit_is_said_with_both_numbers():
-    assert Limits(1000, 1e-3).exceeded(2000, 0.0) == "It takes 2 kB; at most 1 are allowed."
+    assert Limits(1000, 1e-3).exceeded(2000, 0.0) == "Too large for 1 kB: it takes 2 kB."
     assert "2 ms" in Limits(1000, 1e-3).exceeded(10, 2e-3)
     assert Limits(1000, 1e-3).allow(1000, 1e-3) and Limits().allow(1e12, 1e3)
 
@@ -98,7 +98,7 @@ def test_a_run_with_limits_keeps_them_and_measures_it(tmp_path):
     size = sum(f.stat().st_size for f in (tmp_path / "run" / "bundle" / "members").rglob("*") if f.is_file())
     assert done.limits["size"]["taken"] == size <= 30_000 and done.limits["size"]["kept"]
     assert 0 < done.limits["latency"]["taken"] <= 0.05
-    pruned = [t for t in done.trials if t.outcome == "pruned" and "kB; at most 30 are allowed" in t.error]
+    pruned = [t for t in done.trials if t.outcome == "pruned" and t.error.startswith("Too large for 30 kB")]
     full = [t for t in done.trials if t.outcome == "ok"]
     assert pruned and full and all(t.facts["bytes"] <= 30_000 for t in full)
     assert limit_lines(done.limits)[0].endswith("of at most 30 kB: kept")

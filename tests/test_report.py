@@ -9,11 +9,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+import metalearner
 from metalearner import machine, runs
 from metalearner.account import Account
 from metalearner.errors import UserError
 from metalearner.evaluate import Answers
 from metalearner.examples import examples, outcome, png, worst
+from metalearner.markup import card
 from metalearner.outputs import Classification, Regression
 from metalearner.pictures import Picture, Series, ticks
 from metalearner.report import report
@@ -75,6 +77,32 @@ def test_a_report_tells_what_was_decided_measured_and_spent(told, registry):
         assert word in text, word
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert len(text) < 400_000
+
+
+def test_what_notebooks_show_holds_no_script_and_says_what_there_is(told, tmp_path):
+    """A run, its bundle, its leaderboard, and a forecast, on names that are not what they should be."""
+    table, wanted = told.parent / "nasty.csv", f"which is it? {NASTY}"
+    options = {"target": HOSTILE, "cold": True, "goal": "accuracy 0.999"}
+    done = metalearner.fit(table, wanted, "1trials", executor="inline", out=tmp_path / "run", **options)
+    foreseen = metalearner.forecast(table, wanted, **options)
+    # A name may also come from elsewhere than the table.
+    foreseen["neighbours"] = [{"name": NASTY, "weight": 1.0, "best_family": HOSTILE}]
+    shown = {"run": done, "bundle": done.bundle, "board": done.leaderboard(), "forecast": foreseen}
+    for name, thing in shown.items():
+        found = Tags(thing._repr_html_())
+        assert not found.tags & {"script", "img", "iframe", "link", "i"}, name
+        assert not [a for a, _ in found.attributes if a.startswith("on") or a in ("src", "href")], name
+    assert f"{done.scorecard.value:.4g}</b>" in done._repr_html_() and "missed" in done._repr_html_()
+    assert NASTY.replace("<", "&lt;").replace(">", "&gt;") in done.bundle._repr_html_()
+    assert f"<td>{max(foreseen['odds'], key=foreseen['odds'].get)}</td>" in foreseen._repr_html_()
+    assert json.loads(json.dumps(foreseen)) == foreseen
+
+
+def test_what_a_notebook_shows_touches_nothing_else_on_its_page():
+    style = re.search("<style>(.*?)</style>", card("x"), re.S)[1]
+    selectors = [s.strip() for rule in re.findall(r"([^{}]+)\{", style) for s in rule.split(",")]
+    assert selectors and all(s.startswith(".metalearner") for s in selectors)
+    assert "prefers-color-scheme" not in style  # the notebook says itself whether it is dark
 
 
 def test_an_account_says_what_the_files_say(told):

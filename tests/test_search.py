@@ -28,6 +28,7 @@ from metalearner.kinds import (
 from metalearner.outputs import METRICS
 from metalearner.records import Config, Forecast, Proposal, Trial
 from metalearner.search import FULL, Budget, Clock, Ladder, Rungs, Search, ledger
+from metalearner.search.inline import InProcess
 from metalearner.search.local import LocalProcesses
 from metalearner.search.priors import Priors
 
@@ -286,6 +287,25 @@ def test_an_interrupt_before_anything_was_asked_keeps_what_had_been_set_going():
     search.clock.interrupt()
     search.clock.interrupted_at = time.monotonic() - 60  # whoever described the data took longer than was left
     assert [t.number for t in search.run(proposer())] == [0]
+
+
+def test_fits_in_the_process_itself_come_one_at_a_time_and_only_when_they_are_waited_for():
+    begun = []
+
+    def begin():
+        begun.append(True)
+        return lambda job: iter(fitted(job))
+
+    executor, proposals = InProcess(), Presets().ask(2, [], Moment())
+    executor.start(begin, 2)
+    executor.submit(Job((0, 1), tuple(proposals), Rung()))
+    assert executor.idle() == 0 and executor.collect(0.0) == [] and not begun
+    assert [[t.number for t in executor.collect(1.0)] for _ in range(3)] == [[0], [1], []]
+    executor.submit(Job((2,), (proposals[0],), Rung()))
+    assert [t.number for t in executor.collect(1.0)] == [2] and executor.idle() == 1 and len(begun) == 1
+    executor.submit(Job((3,), (proposals[0],), Rung()))
+    executor.stop()
+    assert executor.idle() == 1 and executor.collect(1.0) == []
 
 
 def test_half_written_trials_are_swept(tmp_path):

@@ -100,3 +100,12 @@ def test_goals_are_read(goal, value):
 def test_what_cannot_be_learnt_is_refused(values, kind, wish, said):
     with pytest.raises(TaskError, match=said):
         formulated(values, kind, **wish)
+
+
+def test_the_kind_of_answer_may_be_named():
+    stars = np.tile(np.arange(1.0, 6), 40)
+    assert formulated(stars, "number").output == "classification"
+    task = formulated(stars, "number", output="regression")
+    assert task.output == "regression" and task.metric == "r2" and "regression: named" in task.reasons
+    with pytest.raises(TaskError, match=r"Unknown output 'regresion'\. Did you mean 'regression'"):
+        formulated(stars, "number", output="regresion")

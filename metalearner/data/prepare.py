@@ -52,8 +52,6 @@ def prepare(
     hashes = row_hashes(fields)
     groups = np.unique(hashes, return_inverse=True)[1]
     repeated = len(hashes) - (groups.max() + 1)
-    if repeated:
-        findings.append(Finding(f"{repeated} rows stand more than once", "kept on one side of every split"))
     if task.group_by:
         groups = _joined(groups, reading, task)
         belong = f"rows of one {task.group_by} belong together ({groups.max() + 1} groups)"
@@ -71,6 +69,12 @@ def prepare(
     sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
     encoded = output.encode(state, target[learn])
     folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng)
+    if repeated:
+        kept = "kept on one side of every split"
+        if not (_told_apart(folds, encoded) or task.group_by):
+            folds, apart = _folds(fields.take(learn), output.strata(encoded), np.arange(len(learn)), rng)
+            kept = "dealt out one by one all the same, for hardly two of them differ"
+        findings.append(Finding(f"{repeated} rows stand more than once", kept))
     dataset = Dataset(
         card=DatasetCard(
             name=card.get("name", "data"),
@@ -194,7 +198,12 @@ def _folds(
         parts = deal(strata[inside], groups[inside], [1 - held, held], rng)
         return ((inside[parts == 0], inside[parts == 1]),), apart
     parts = deal(strata[inside], groups[inside], [1.0] * count, rng)
-    return tuple((inside[parts != k], inside[parts == k]) for k in range(count)), apart
+    return tuple((inside[parts != k], inside[parts == k]) for k in np.unique(parts)), apart
+
+
+def _told_apart(folds: tuple[tuple[np.ndarray, np.ndarray], ...], target: np.ndarray) -> bool:
+    """Whether there are two classes or values to learn from in each fold."""
+    return all(len(np.unique(target[train])) > 1 for train, _ in folds)
 
 
 def _elements(fields: Fields) -> float:

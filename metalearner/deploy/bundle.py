@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..errors import BundleError, MetalearnerError
 from ..kinds import Aim, Model, Source
+from ..markup import amounts, card, number, table, words
 from ..predictor import Member, Predictor
 from ..records import Config, Schema, Scorecard, Task
 from . import manifest as manifests
@@ -19,6 +20,10 @@ from .portable import FORM, ONNX, OnnxModel
 
 if TYPE_CHECKING:
     from ..plugins import Registry
+
+
+# Columns that are shown in a notebook.
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,21 @@ class Bundle:
     def predict(self, source: Source, regions: bool = False) -> pd.DataFrame:
         """One row a sample: `prediction`, for classes `p_<class>`, and if asked the conformal `region`."""
         return self.predictor.table(source, regions)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it predicts, how well, from which columns, and what it is made of."""
+        s, size = self.scorecard, f"{self.size / 1e6:.2f} MB"
+        figures = [] if s is None else [(number(s.value), s.metric, f"{s.split}, {number(s.baseline)} without looking")]
+        members = [(m.family, f"{m.weight:.0%}", len(m.models)) for m in self.predictor.members]
+        inputs = self.predictor.schema.columns
+        rows = [(c.name, c.kind) for c in inputs[:SHOWN]]
+        more = f"And {len(inputs) - SHOWN:,} columns more." if len(inputs) > SHOWN else ""
+        return card(
+            f"{self.task.target} · {self.task.output}",
+            amounts([*figures, (size, "on disk", self.portable)]),
+            table(("made of", "share", "models"), members, numbers=(1, 2)),
+            table(("told from", "kind"), rows) + words(more),
+        )
 
     @property
     def size(self) -> int:

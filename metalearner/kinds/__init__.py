@@ -15,11 +15,13 @@ from .learning import Aim, Fitted, Learner, Model, Rung
 from .outputs import Metric, Output, State
 from .search import Begin, Executor, Job, Moment, Prior, Proposer, Scope, Searcher
 from .transfer import Backbone, Pretrained
+from .watching import Callback, Observer
 
 __all__ = [
     "Aim",
     "Backbone",
     "Begin",
+    "Callback",
     "Cell",
     "Check",
     "Choice",
@@ -38,6 +40,7 @@ __all__ = [
     "Moment",
     "Name",
     "Network",
+    "Observer",
     "Optimiser",
     "Output",
     "Part",

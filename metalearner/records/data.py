@@ -122,10 +122,15 @@ class Limits(Record):
     def exceeded(self, size: float, latency: float) -> str:
         """Which one is not kept, in words; empty where all are."""
         if self.size is not None and size > self.size:
-            return f"It takes {size / 1e3:,.4g} kB; at most {self.size / 1e3:,.4g} are allowed."
+            return f"Too large for {_plain(self.size / 1e3)} kB: it takes {_plain(size / 1e3)} kB."
         if self.latency is not None and latency > self.latency:
-            return f"It takes {latency * 1e3:.3g} ms for a row alone; at most {self.latency * 1e3:.3g} are allowed."
+            return f"Too slow for {_plain(self.latency * 1e3)} ms: a row alone takes {_plain(latency * 1e3)} ms."
         return ""
+
+
+def _plain(value: float) -> str:
+    """Four digits that count, and all of those before the point."""
+    return f"{value:,.0f}" if value >= 1e4 else f"{value:,.4g}"
 
 
 @dataclass(frozen=True)

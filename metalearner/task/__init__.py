@@ -1,5 +1,5 @@
 """Stage 1, task formulation: a schema and the user's words become a Task."""
 
-from .formulate import Wish, find_target, formulate
+from .formulate import FEWEST_ROWS, FEWEST_UNMEASURED, Wish, find_target, formulate
 
-__all__ = ["Wish", "find_target", "formulate"]
+__all__ = ["FEWEST_ROWS", "FEWEST_UNMEASURED", "Wish", "find_target", "formulate"]

@@ -13,8 +13,8 @@ from ..kinds import Metric, Output
 from ..records import Schema, Task
 from .limits import limits
 
-# Fewer labelled rows than this say nothing that would hold on others.
-FEWEST_ROWS = 20
+# Fewer labelled rows than this say nothing that would hold on others; where nothing is sealed to measure on, fewer will do.
+FEWEST_ROWS, FEWEST_UNMEASURED = 20, 6
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Wish:
     group_by: str | None = None  # the column of what belongs together: patient, photograph, speaker
     max_size: str | None = None  # of the deployed models: "200kB"
     max_latency: str | None = None  # for one row alone: "1ms"
+    output: str | None = None  # what kind of answer: "classification", "regression"
 
 
 def find_target(schema: Schema, wish: Wish) -> tuple[str, str]:
@@ -64,22 +65,18 @@ def formulate(
     values: np.ndarray,
     outputs: Mapping[str, Output],
     metrics: Mapping[str, Metric],
+    fewest: int = FEWEST_ROWS,
 ) -> Task:
     """The Task, with a reason for each choice.
 
-    `values` is the raw target column (n,). Raises TaskError when nothing can be learned from it, or when the
-    metric or goal does not fit.
+    `values` is the raw target column (n,), of which at least `fewest` must be known. Raises TaskError when nothing can be
+    learned from it, or when the output, metric or goal does not fit.
     """
     name, why = target
     present = _present(values)
-    check_target(name, values, present)
+    check_target(name, values, present, fewest)
     kind = schema.column(name).kind
-    claims = {k: o.claims(present, kind) for k, o in outputs.items()}
-    best = max(claims, key=lambda k: claims[k])
-    if claims[best] <= 0:
-        raise TaskError(
-            f"No output fits the target '{name}' of kind {kind}.", f"Installed: {', '.join(sorted(outputs))}."
-        )
+    best, chosen = _output(wish, name, kind, present, outputs)
     output = outputs[best]
     state = output.fit(present)
     problem = output.problem(state, len(present))
@@ -94,14 +91,29 @@ def formulate(
     for given, source in ((wish.metric, "named"), (goal_metric, "the goal is given in it")):
         if given is not None:
             metric, reason = _metric(given, metrics, output), source
-    reasons = (f"target {name}: {why}", f"{best}: the target is {kind}", f"metric {metric}: {reason}")
+    reasons = (f"target {name}: {why}", f"{best}: {chosen}", f"metric {metric}: {reason}")
     allowed = limits(wish.max_size, wish.max_latency, wish.sentence)
     return Task(
         wish.sentence, schema.modality, name, best, metric, goal, reasons, _group_by(wish, schema, name), allowed
     )
 
 
-def check_target(name: str, values: np.ndarray, present: np.ndarray) -> None:
+def _output(wish: Wish, target: str, kind: str, present: np.ndarray, outputs: Mapping[str, Output]) -> tuple[str, str]:
+    """The name of the output that is asked for, else of the one that is surest of the target; and why."""
+    if wish.output is not None:
+        if wish.output not in outputs:
+            raise TaskError(*unknown("output", wish.output, outputs))
+        return wish.output, "named"
+    claims = {k: o.claims(present, kind) for k, o in outputs.items()}
+    best = max(claims, key=lambda k: claims[k])
+    if claims[best] <= 0:
+        raise TaskError(
+            f"No output fits the target '{target}' of kind {kind}.", f"Installed: {', '.join(sorted(outputs))}."
+        )
+    return best, f"the target is {kind}"
+
+
+def check_target(name: str, values: np.ndarray, present: np.ndarray, fewest: int = FEWEST_ROWS) -> None:
     """Refuse a target that is all missing, too short or constant."""
     if not len(present):
         raise TaskError(
@@ -116,10 +128,10 @@ def check_target(name: str, values: np.ndarray, present: np.ndarray) -> None:
             "There must be at least two classes or values to tell apart.",
             "Name another column with --target, or add rows of another kind.",
         )
-    if len(present) < FEWEST_ROWS:
+    if len(present) < fewest:
         raise TaskError(
             f"Only {len(present)} rows have a known '{name}'.",
-            f"At least {FEWEST_ROWS} are needed to learn and to measure.",
+            f"At least {fewest} are needed to learn{' and to measure' if fewest >= FEWEST_ROWS else ''}.",
             "Add labelled rows.",
         )
 

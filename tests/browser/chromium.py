@@ -120,7 +120,8 @@ class Visitor:
         return into / given.value.suggested_filename
 
     def photograph(self, file: Path) -> None:
-        """The whole page as PNG, when what moves in it has come to rest."""
+        """The whole page as PNG, when all of it has come and what moves in it is at rest."""
+        self.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
         self.page.wait_for_timeout(1500)
         high = self.page.evaluate("(document.querySelector('[data-testid=stMain]') || document.body).scrollHeight")
         self.page.set_viewport_size({"width": WIDTH, "height": min(TALLEST, max(HEIGHT - 100, high + 40))})

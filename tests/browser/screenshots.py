@@ -43,6 +43,7 @@ def show(app: App, run: str, scheme: str, into: Path) -> None:
         for name, (address, text) in PAGES.items():
             guest.open(app.page(address, run=run))
             guest.see(text, SECONDS)
+            guest.page.get_by_text("hourglass_empty").wait_for(state="hidden", timeout=SECONDS * 1000)
             guest.settle()
             if name == "deploy":
                 use(guest)

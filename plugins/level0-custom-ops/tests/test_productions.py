@@ -53,28 +53,6 @@ TOKENS = [(p.name, name) for p in PRODUCTIONS if p.symbol == "tokeniser" for nam
 ENCODERS = [(p.name, name) for p in PRODUCTIONS if p.symbol == "encoder" for name, v in DATA.items() if p.accepts(v)]
 
 
-def rows(of: View, n: int = 5, missing: float = 0.0):
-    """(values, codes, mask); the first row is empty where lengths differ, the second has one step."""
-    rng = np.random.default_rng(1)
-    values = rng.normal(size=(n, *of.shape)).astype(np.float32)
-    values[rng.random(values.shape) < missing] = np.nan
-    mask = None
-    for a in of.axes:
-        if a.ragged:
-            lengths = np.minimum([0, 1, a.size, *rng.integers(1, a.size + 1, n - 3)], a.size)
-            mask = torch.tensor(np.arange(a.size) < lengths[:, None])
-    return torch.tensor(values), None, mask
-
-
-def there(of: View, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """True where x (B, axes..., C) of this view is data, not padding."""
-    at = next((i for i, a in enumerate(of.axes) if a.ragged), None)
-    if mask is None or at is None:
-        return torch.ones_like(x, dtype=torch.bool)
-    shape = [a.size if i == at else 1 for i, a in enumerate(of.axes)]
-    return mask.reshape(len(mask), *shape, 1).expand(x.shape)
-
-
 def test_every_production_is_tried_here():
     assert {name for name, _ in (*PAIRS, *TOKENS, *ENCODERS)} == set(KNOWN)
     assert all(r.holds(r.default) for p in PRODUCTIONS for r in p.space().values())
@@ -89,47 +67,25 @@ def test_productions_keep_their_contract(name, where, registry):
 
 @pytest.mark.parametrize(("name", "where"), PAIRS)
 def test_features_in_features_out(name, where):
-    comes = FEATURES[where]
-    x, _, mask = rows(comes)
+    """To the last bit: signs are whole numbers."""
     rng = np.random.default_rng(0)
     for config in (Config(name), *(grammar.sample(Config(name), KNOWN, rng) for _ in range(4))):
-        gives = grammar.flow(config, comes, KNOWN)
-        torch.manual_seed(0)
-        built = module(config, comes, KNOWN).train()
-        leaf = x.clone().requires_grad_()
-        out, left = built(leaf, mask)
-        assert out.shape == (5, *gives.shape)
-        assert (left is None) == (mask is None) and (
-            left is None or left.shape[1] == next(a.size for a in gives.axes if a.ragged)
-        )
-        seen = there(gives, out, left)
-        assert torch.isfinite(out).all()
-        out[seen].square().sum().backward()
-        gradients = [leaf.grad, *(p.grad for p in built.parameters() if p.grad is not None)]
-        assert all(torch.isfinite(g).all() for g in gradients)
+        built = testing.check_features(config, FEATURES[where], KNOWN, tolerance=0.0)
         assert all(p.grad is not None for p in built.parameters()), "everything learns"
-        built.eval()
-        with torch.no_grad():
-            whole = built(x, mask)[0]
-            noisy = built(torch.where(there(comes, x, mask), x, 50.0), mask)[0]
-            assert torch.equal(torch.where(seen, whole, 0.0), torch.where(seen, noisy, 0.0))
-            for i in (0, 1, 4):
-                alone = built(x[i : i + 1], None if mask is None else mask[i : i + 1])[0]
-                assert torch.equal(torch.where(seen, whole, 0.0)[i], torch.where(seen[i], alone[0], 0.0))
 
 
 @pytest.mark.parametrize(("name", "where"), PAIRS)
 def test_running_statistics_see_no_padding(name, where):
     """What lies in the padding changes nothing of what is kept."""
     comes = FEATURES[where]
-    x, _, mask = rows(comes)
+    x, _, mask = testing.rows_of_lengths(comes)
     torch.manual_seed(0)
     built = module(Config(name), comes, KNOWN)
     begun = {k: v.clone() for k, v in built.state_dict().items()}
     kept = []
     for noise in (0.0, 50.0):
         built.load_state_dict(begun)
-        built.train()(torch.where(there(comes, x, mask), x, noise), mask)
+        built.train()(torch.where(testing.lying(comes, x, mask), x, noise), mask)
         kept.append({k: v.clone() for k, v in built.named_buffers()})
     assert all(torch.allclose(kept[0][k], kept[1][k], atol=1e-5) for k in kept[0])
 
@@ -137,7 +93,7 @@ def test_running_statistics_see_no_padding(name, where):
 @pytest.mark.parametrize(("name", "where"), TOKENS)
 def test_the_grid_takes_the_data_as_they_come(name, where):
     comes = DATA[where]
-    given = rows(comes, missing=0.1)
+    given = testing.rows_of_lengths(comes, missing=0.1)
     for numbers in ({}, {"width": 9, "positions": 64}, {"positions": 1024}):
         gives = grammar.flow(Config(name, numbers), comes, KNOWN)
         if gives is None:

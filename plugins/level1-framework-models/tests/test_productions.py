@@ -15,7 +15,7 @@ from metalearner_level1_framework_models.networks.recurrence import scan
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from metalearner import grammar
+from metalearner import grammar, testing
 from metalearner.grammar.build import module
 from metalearner.records import Axis, Config, View
 
@@ -79,30 +79,6 @@ def variants(name: str) -> list[Config]:
     return [filled(name), *(grammar.sample(filled(name), KNOWN, rng) for _ in range(2))]
 
 
-def rows(of: View, n: int = 5, missing: float = 0.0) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-    """(values, codes, mask); the first row is empty where lengths differ, the second has one step."""
-    rng = np.random.default_rng(1)
-    values = rng.normal(size=(n, *of.shape)).astype(np.float32)
-    values[rng.random(values.shape) < missing] = np.nan
-    codes = mask = None
-    if of.cardinalities:
-        codes = torch.tensor(np.stack([rng.integers(0, c, n) for c in of.cardinalities], axis=1))
-    for a in of.axes:
-        if a.ragged:
-            lengths = np.minimum([0, 1, a.size, *rng.integers(1, a.size + 1, n - 3)], a.size)
-            mask = torch.tensor(np.arange(a.size) < lengths[:, None])
-    return torch.tensor(values), codes, mask
-
-
-def there(of: View, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """True where x (B, axes..., C) of this view is data, not padding."""
-    at = next((i for i, a in enumerate(of.axes) if a.ragged), None)
-    if mask is None or at is None:
-        return torch.ones_like(x, dtype=torch.bool)
-    shape = [a.size if i == at else 1 for i, a in enumerate(of.axes)]
-    return mask.reshape(len(mask), *shape, 1).expand(x.shape)
-
-
 def test_names_are_unique_and_ranges_hold_their_defaults():
     assert len(KNOWN) == len(PRIMITIVES) + len(ENCODERS)
     assert all(r.holds(r.default) for p in KNOWN.values() for r in p.space().values())
@@ -112,39 +88,14 @@ def test_names_are_unique_and_ranges_hold_their_defaults():
 
 @pytest.mark.parametrize(("name", "where"), PAIRS)
 def test_features_in_features_out(name, where):
-    comes = FEATURES[where]
-    x, _, mask = rows(comes)
     for config in variants(name):
-        gives = grammar.flow(config, comes, KNOWN)
-        torch.manual_seed(0)
-        built = module(config, comes, KNOWN).train()
-        leaf = x.clone().requires_grad_()
-        out = built(leaf, mask)
-        out, left = out if isinstance(out, tuple) else (out, None)
-        assert out.shape == (5, *gives.shape)
-        seen = there(gives, out, left)
-        assert torch.isfinite(out).all()
-        out[seen].square().sum().backward()
-        gradients = [leaf.grad, *(p.grad for p in built.parameters() if p.grad is not None)]
-        assert all(torch.isfinite(g).all() for g in gradients)
-        built.eval()
-        with torch.no_grad():
-            whole = first_of(built(x, mask))
-            noisy = first_of(built(torch.where(there(comes, x, mask), x, 50.0), mask))
-            assert torch.allclose(torch.where(seen, whole, 0.0), torch.where(seen, noisy, 0.0), atol=1e-5)
-            for i in (0, 1, 4):
-                alone = first_of(built(x[i : i + 1], None if mask is None else mask[i : i + 1]))
-                assert torch.allclose(torch.where(seen, whole, 0.0)[i], torch.where(seen[i], alone[0], 0.0), atol=1e-4)
-
-
-def first_of(out):
-    return out[0] if isinstance(out, tuple) else out
+        testing.check_features(config, FEATURES[where], KNOWN)
 
 
 @pytest.mark.parametrize(("name", "where"), TOKENS)
 def test_tokenisers_take_the_data_as_they_come(name, where):
     comes = DATA[where]
-    given = rows(comes, missing=0.1)
+    given = testing.rows_of_lengths(comes, missing=0.1)
     for config in variants(name):
         gives = grammar.flow(config, comes, KNOWN)
         built = module(config, comes, KNOWN).train()
@@ -235,7 +186,7 @@ def test_windows_as_long_as_the_axis_see_what_attention_sees():
     local = module(Config("local-attention", {"window": 64}), comes, KNOWN).eval()
     whole = module(Config("attention"), comes, KNOWN).eval()
     whole.load_state_dict(local.state_dict())
-    x, _, mask = rows(comes)
+    x, _, mask = testing.rows_of_lengths(comes)
     assert torch.allclose(local(x, mask)[0][1:], whole(x, mask)[0][1:], atol=1e-5)
 
 
@@ -259,7 +210,7 @@ def test_configs_that_differ_in_loose_numbers_train_as_one_batch(name):
     still = dict.fromkeys(KNOWN[name].loose, 0.0)
     nets = [module(Config(name, {**still, **other}), comes, KNOWN).train() for other in ({}, {"dropout": 0.4})]
     assert all(getattr(m, "stackable", True) for m in nets[0].modules())
-    x = rows(comes)
+    x = testing.rows_of_lengths(comes)
     parameters, buffers = stack_module_state(nets)
     out = vmap(lambda p, b: functional_call(nets[0], (p, b), x), randomness="different")(parameters, buffers)
     assert torch.allclose(out[0], nets[0](*x), atol=1e-3)  # without dropout: as if it were alone
@@ -316,7 +267,7 @@ def test_onnx_agrees_on_what_is_hard_to_export():
     comes = view("time 30 ragged", channels=2)
     torch.manual_seed(0)
     built = module(hybrid(), comes, KNOWN)
-    values, _, mask = rows(comes, missing=0.1)
+    values, _, mask = testing.rows_of_lengths(comes, missing=0.1)
     built.train()(values, None, mask)
     built.eval()
 
