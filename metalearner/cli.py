@@ -189,12 +189,14 @@ def predict(
 
 @app.command()
 def evaluate(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = False) -> None:
-    """Score a packaged model on labelled rows."""
+    """Score a packaged model on labelled rows, and count how many its sets or intervals cover."""
     from .look import appraise
     from .text import scorecard_lines
 
-    scorecard = appraise(_bundle(bundle), rows)
-    typer.echo(json.dumps(scorecard.to_json()) if as_json else "\n".join(scorecard_lines(scorecard)))
+    scorecard, covered = appraise(_bundle(bundle), rows)
+    found = {**scorecard.to_json(), "coverage": covered and covered.to_json()}
+    lines = [*scorecard_lines(scorecard), *([covered.line()] if covered else [])]
+    typer.echo(json.dumps(found) if as_json else "\n".join(lines))
 
 
 @app.command()
@@ -270,7 +272,7 @@ def deploy(
 
 @app.command()
 def monitor(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = False) -> None:
-    """Say which features of new rows have shifted from what the model learnt on."""
+    """Say which features of new rows have shifted, and of labelled ones how well they are predicted and covered."""
     from .monitor import monitor as watch
 
     report = watch(_bundle(bundle), rows)

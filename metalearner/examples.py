@@ -7,7 +7,8 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ import numpy as np
 from .arrays import Array, Fields
 from .dataset import Dataset
 from .evaluate import Answers
+from .kinds import Modality
 from .pictures import Picture, Series
 from .plugins import Registry
-from .records import Record
+from .records import Record, Schema, plain
 from .runs import ANSWERS
 
 # Values of a series that are drawn, and channels; characters of a cell.
 MOST_STEPS, MOST_CHANNELS, MOST_LETTERS = 240, 4, 300
+EPOCH = datetime(1970, 1, 1)
 # Pixels a side of a picture in a page.
 MOST_PIXELS = 128
 
@@ -48,17 +51,37 @@ def worst(run: Path, registry: Registry, count: int = 8) -> list[Example]:
     """The rows of the test that a finished run's model got most wrong, worst first; empty where the run kept none."""
     if not (run / ANSWERS).exists():
         return []
-    answers, dataset = Answers.open(run / ANSWERS), Dataset.open(run / "data")
+    answers, dataset, fields = _measured(run)
     output = registry.get("outputs", dataset.task.output)
     wrong = output.errors(dataset.state, answers.target, answers.prediction)
     order = [int(i) for i in np.argsort(-wrong, kind="stable")[:count] if wrong[i] > 0]
-    sealed = answers.split == "sealed test"
-    fields = Fields.open(run / "data" / "sealed" / "fields") if sealed else dataset.fields
     truth = output.words(dataset.state, answers.target[order])
     said = output.table(dataset.state, answers.prediction[order])["prediction"]
     shown = [v if isinstance(v, str) else f"{v:.5g}" for v in said.tolist()]
     found = examples(fields, answers.rows[order])
     return [Example(e.row, e.values, e.images, e.series, t, s) for e, t, s in zip(found, truth, shown)]
+
+
+def held(run: Path, registry: Registry, count: int = 12) -> list[tuple[Example, dict[str, Any]]]:
+    """Rows, evenly spaced, of those that measured a finished run's model, each beside the JSON row that a client would send.
+
+    Empty where the run kept none, or where what is decoded cannot be sent as it is (series that were thinned out, say).
+    """
+    if not (run / ANSWERS).exists():
+        return []
+    answers, dataset, fields = _measured(run)
+    output, modality = registry.get("outputs", dataset.task.output), registry.get("modalities", dataset.task.modality)
+    rows = np.unique(np.linspace(0, len(answers.rows) - 1, count).astype(int))
+    truth = output.words(dataset.state, answers.target[rows])
+    found = []
+    for example, word in zip(examples(fields, answers.rows[rows]), truth):
+        sent = {
+            name: _sent(dataset.schema.column(name).kind, fields[name][example.row])
+            for name in modality.cells(dataset.schema)
+        }
+        if _same(modality, dataset.schema, sent, fields.take(np.array([example.row]))):
+            found.append((replace(example, truth=word), sent))
+    return found
 
 
 def outcome(run: Path, registry: Registry) -> list[Picture]:
@@ -70,6 +93,36 @@ def outcome(run: Path, registry: Registry) -> list[Picture]:
     return list(output.pictures(dataset.state, answers.target, answers.prediction))
 
 
+def _measured(run: Path) -> tuple[Answers, Dataset, Fields]:
+    """What was predicted, and the decoded rows that its places are places of."""
+    answers, dataset = Answers.open(run / ANSWERS), Dataset.open(run / "data")
+    sealed = answers.split == "sealed test"
+    return answers, dataset, Fields.open(run / "data" / "sealed" / "fields") if sealed else dataset.fields
+
+
+def _sent(kind: str, cell: Any) -> Any:
+    """A decoded cell as JSON has it."""
+    if np.ndim(cell):
+        return _text(cell) if _written(cell) else plain(cell)
+    value = plain(cell)
+    return str(EPOCH + timedelta(days=value)) if kind == "date" and value is not None else value
+
+
+def _same(modality: Modality, schema: Schema, sent: Mapping[str, Any], fields: Fields) -> bool:
+    """Whether a JSON row is read as the one row of `fields`."""
+    try:
+        again = Fields.concat(list(modality.decode([sent], schema)))
+    except Exception:  # whatever a plugin's modality does not read is not offered
+        return False
+    return all(_equal(again[name][0], column[0]) for name, column in fields.items())
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if np.asarray(one).dtype.kind == "U":
+        return str(one) == str(other)
+    return np.shape(one) == np.shape(other) and np.allclose(one, other, rtol=1e-9, equal_nan=True)
+
+
 def _example(fields: Fields, row: int) -> Example:
     values: dict[str, Any] = {}
     images: dict[str, str] = {}
@@ -78,6 +131,8 @@ def _example(fields: Fields, row: int) -> Example:
         cell = column[row]
         if np.ndim(cell) == 0:
             values[name] = _plain(cell)
+        elif _written(cell):
+            values[name] = _text(cell)[:MOST_LETTERS]
         elif _pictorial(cell):
             images[name] = png(fitted(np.asarray(cell)))
         else:
@@ -90,6 +145,15 @@ def _plain(cell: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value[:MOST_LETTERS] if isinstance(value, str) else value
+
+
+def _written(cell: Any) -> bool:
+    """Bytes in a row: a text."""
+    return cell.dtype == np.uint8 and cell.ndim == 1
+
+
+def _text(cell: np.ndarray) -> str:
+    return cell.tobytes().decode("utf-8", "replace")
 
 
 def _pictorial(cell: Any) -> bool:

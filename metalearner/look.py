@@ -20,6 +20,7 @@ from .events import Story
 from .kinds import Family, Float, Int, Moment, Source
 from .knowledge import Base, plane
 from .markup import amounts, card, items, number, table
+from .monitor import Coverage, coverage
 from .plugins import Registry
 from .propose import spread
 from .records import Scorecard, plain
@@ -120,8 +121,8 @@ def space(family: Family, registry: Registry, soft: Mapping[str, Any]) -> dict[s
     return found
 
 
-def appraise(bundle: Bundle, rows: Source) -> Scorecard:
-    """Score a packaged model on labelled rows."""
+def appraise(bundle: Bundle, rows: Source) -> tuple[Scorecard, Coverage | None]:
+    """How well a packaged model does on labelled rows, and how many of them its regions cover."""
     predictor = bundle.predictor
     parts = list(predictor.modality.decode(rows, bundle.schema))
     if not parts or not sum(p.rows for p in parts):
@@ -137,4 +138,6 @@ def appraise(bundle: Bundle, rows: Source) -> Scorecard:
     prediction = predictor.predict(fields.without(bundle.task.target).take(known))
     naive = predictor.output.baseline(predictor.state, target, len(target))
     answers = Answers(target, prediction, naive, "given rows")
-    return evaluate(bundle.task, predictor.output, predictor.state, bundle.registry.metrics, answers, Evidence())
+    metrics = bundle.registry.metrics
+    card = evaluate(bundle.task, predictor.output, predictor.state, metrics, answers, Evidence())
+    return card, coverage(predictor, target, prediction)

@@ -91,6 +91,8 @@ def _count(file: Path) -> None:
     at = end.rfind(b"PK\x05\x06")
     if at < 0 or len(end) < at + 22:
         raise _refused(file, "is no ZIP, or was cut short")
+    if end[max(0, at - 20) : at].startswith(b"PK\x06\x07"):  # its numbers stand elsewhere, and would be believed
+        raise _refused(file, "has the large form of a ZIP, which nothing within the limits needs")
     files, size = struct.unpack("<HI", end[at + 10 : at + 16])
     if files > MOST_FILES or size > MOST_LIST:
         raise _refused(file, "lists too many files" if size > MOST_LIST else f"holds {files:,} files or more")

@@ -238,6 +238,17 @@ def test_a_run_that_fails_says_why_without_places_or_tracebacks(space):
     assert children.said(folder) == children.FAULT
 
 
+def test_a_run_that_was_killed_after_warnings_was_cut_off_and_did_not_fail(space):
+    folder = space / "penguins-1"
+    folder.mkdir(parents=True)
+    (folder / "request.json").write_text("{}")
+    warned = "/x/run.py:257: UserWarning: probe 'order' was left out: 5 s were over\n  return describe(dataset)\n"
+    (folder / "log.txt").write_text(2 * warned)
+    assert children.said(folder) == "" and processes.state(folder) == "cut off"
+    (folder / "log.txt").write_text(f"{warned}None of 0 trials gave a model.\n{warned}Try a larger --budget.\n")
+    assert children.said(folder) == "None of 0 trials gave a model.\nTry a larger --budget."
+
+
 def test_a_run_outlives_whoever_started_it(space):
     code = f"""
 from pathlib import Path
@@ -291,7 +302,7 @@ def test_a_server_is_started_tried_and_stopped(finished):
     assert {w.label for w in page.number_input}
     next(b for b in page.button if b.label == "Predict").click().run()
     assert not page.exception and not page.error
-    assert "Nine times in ten it is" in [m.label for m in page.metric]
+    assert "In truth" in [m.label for m in page.metric] and "hold the truth of 90% of rows" in words(page)
     assert processes.address(finished).startswith("http://127.0.0.1:")
     page.button[0].click().run()
     deadline = time.monotonic() + 20
@@ -410,6 +421,7 @@ def test_what_a_visitor_writes_is_never_an_option():
 def test_the_launcher_stays_on_this_machine(tmp_path):
     flags = launch.command(8501)
     expected = {"--server.address": "127.0.0.1", "--browser.gatherUsageStats": "false", "--client.showErrorDetails": "none",
+                "--client.showErrorLinks": "false",
                 "--server.maxUploadSize": "200", "--server.enableXsrfProtection": "true"}  # fmt: skip
     for name, value in expected.items():
         assert flags[flags.index(name) + 1] == value

@@ -27,6 +27,7 @@ def test_every_hook_is_documented_and_says_what_it_is(hook):
         "knowledge_base",
         "datasets",
         "benchmarks",
+        "screenshots",
         *[f"plugins/{p.name}" for p in (ROOT / "plugins").iterdir() if p.is_dir()],
     ],
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import pandas as pd
 import pytest
 
 from metalearner.errors import DataError
-from metalearner.monitor import ShiftReport, monitor, reference
+from metalearner.monitor import ShiftReport, coverage, monitor, reference
 from metalearner.monitor.reference import POINTS, summarise, watched
 from metalearner.monitor.shift import compare, homogeneity, kolmogorov_smirnov
+from metalearner.outputs.regression import Regression
 from metalearner.records import Column, Schema, Scorecard
 
 spec = importlib.util.spec_from_file_location("pairs", Path(__file__).parent / "doubles" / "pairs.py")
@@ -136,7 +138,12 @@ def test_a_column_gone_missing_is_a_shift(packed):
 def test_too_few_rows_tell_nothing(packed):
     for rows in (0, 1, 19):
         report = monitor(packed, pairs.table(200).iloc[:rows])
-        assert report.verdict == "too few rows" and report.shifts == () and report.performance is None
+        assert (
+            report.verdict == "too few rows"
+            and report.shifts == ()
+            and report.performance is None
+            and report.coverage is None
+        )
         assert "fewer than 20" in report.lines()[0] and len(report.lines()) == 1
     assert monitor(packed, pairs.table(200).iloc[:20]).verdict != "too few rows"
 
@@ -150,7 +157,44 @@ def test_labelled_rows_are_scored_against_the_scorecard(packed):
     rows[target] = rows[target].sample(frac=1, random_state=0).to_numpy()
     report = monitor(packed, rows)
     assert report.performance.worse and report.performance.value < same.value - 0.2
-    assert "WORSE than" in report.lines()[-1] and report.verdict == "no shift found"
+    assert "WORSE than" in report.lines()[-2] and report.verdict == "no shift found"
+
+
+def test_regions_of_labelled_rows_cover_what_they_promise_or_it_is_said(packed):
+    target = packed.predictor.task.target
+    same = monitor(packed, pairs.table(400, seed=8)).coverage
+    assert same.promised == 0.9 and same.rows == 400 and not same.less and same.low < same.share < same.high
+    assert same.share > 0.85 and "in line with the 90% promised" in same.line()
+    rows = pairs.table(400, seed=8)
+    rows[target] = rows[target].sample(frac=1, random_state=0).to_numpy()
+    report = monitor(packed, rows)
+    assert report.coverage.less and report.coverage.high < 0.9 and report.lines()[-1] == report.coverage.line()
+    assert report.to_json()["coverage"]["less"] is True
+
+
+def test_a_class_that_was_never_seen_is_not_covered():
+    predictor = pairs.predictor("kind")
+    rows = pairs.table(50, seed=8)
+    prediction = predictor.predict(predictor.decode(rows))
+    found = coverage(predictor, np.full(50, -1), prediction)
+    assert found.share == 0 and found.low == 0 and found.less
+    assert coverage(predictor, np.zeros(0, int), prediction[:0]) is None
+    assert coverage(replace(predictor, conformal={}), np.zeros(50, int), prediction) is None
+
+
+def test_low_coverage_is_rarely_called_where_it_is_by_chance():
+    """Regions fitted on few rows cover less than promised every other time: that alone is no alarm."""
+    rng = np.random.default_rng(0)
+    output = Regression()
+    state = {"mean": 0.0, "scale": 1.0}
+    alarms = []
+    for _ in range(400):
+        residuals, new = rng.normal(size=60), rng.normal(size=300)
+        fitted = output.conform(state, np.zeros((60, 1)), residuals, 0.9)
+        predictor = SimpleNamespace(output=output, state=state, conformal=fitted)
+        alarms.append(coverage(predictor, new, np.zeros((300, 1))).less)
+        assert not coverage(predictor, new / 2, np.zeros((300, 1))).less
+    assert 0.01 < np.mean(alarms) < 0.08
 
 
 def test_rows_without_labels_or_with_few_are_not_scored(packed):

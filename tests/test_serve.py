@@ -105,6 +105,7 @@ def test_it_says_what_it_is_and_its_example_works(client, bundle):
     assert text.headers["content-type"].startswith("text/plain") and f"A model of {bundle.task.target}" in text.text
     found = client.get("/schema").json()
     assert [c["name"] for c in found["columns"]] == ["x", "colour"] and found["target"] == bundle.task.target
+    assert all(c["form"] == "value" and c["used"] for c in found["columns"]) and found["covers"] == 0.9
     assert found["example"] == {"rows": [{"x": 0.0, "colour": "red"}]}
     assert client.post("/predict", json=found["example"]).status_code == 200
     assert json.dumps(found["example"]) in text.text
@@ -126,7 +127,7 @@ def test_an_array_in_the_example_is_written_out_if_small(bundle):
             return {"signal": View(tuple(Axis("time", s) for s in self.shape[:-1]), self.shape[-1])}
 
     schema = replace(bundle.predictor.schema, columns=(Column("signal", "array"), Column("when", "date")))
-    for shape, expected in (((2, 1), [[0.0], [0.0]]), ((500, 3), "array (500, 3)")):
+    for shape, expected in (((2, 1), [[0.0], [0.0]]), ((500, 3), "numbers (500, 3)")):
         predictor = replace(bundle.predictor, schema=schema, modality=Arrays(*shape))
         assert example(replace(bundle, predictor=predictor)) == {"signal": expected, "when": "2024-01-31"}
 

@@ -134,8 +134,9 @@ def test_evaluate_and_monitor_read_labelled_rows(story):
     folder, _, _ = story
     scored = json.loads(command("evaluate", folder / "bundle", PENGUINS, "--json").stdout)
     assert scored["metric"] == "accuracy" and scored["value"] > 0.8
+    assert scored["coverage"]["promised"] == 0.9 and 0.7 < scored["coverage"]["share"] <= 1
     report = json.loads(command("monitor", folder / "bundle", PENGUINS, "--json").stdout)
-    assert report["verdict"] == "no shift found"
+    assert report["verdict"] == "no shift found" and report["coverage"] == scored["coverage"]
 
 
 def test_monitor_sees_a_shift(story, tmp_path):

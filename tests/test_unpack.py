@@ -56,6 +56,17 @@ def many():
     return bytes(data)
 
 
+def million(hidden):
+    """A million real entries in the large form of a ZIP; `hidden` behind an end that tells of one."""
+    listed = (
+        struct.pack("<4s6H3I5H2I", b"PK\x01\x02", *[20] * 2, *[0] * 4, 0, 0, 0, 1, *[0] * 4, 0, 0) + b"a"
+    ) * 1_000_000
+    large = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1_000_000, 1_000_000, len(listed), 0)
+    place = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(listed), 1)
+    told = (1, 1, 47) if hidden else (0xFFFF, 0xFFFF, 0xFFFFFFFF)
+    return listed + large + place + struct.pack("<4s2H2H2IH", b"PK\x05\x06", 0, 0, *told, 0, 0)
+
+
 HOSTILE = {
     "bomb": (lambda: packed(("a.csv", b"0" * 50_000_000)), "packed"),
     "lying bomb": (lying, "larger than it says|cannot be unpacked"),
@@ -68,6 +79,8 @@ HOSTILE = {
     "file as folder": (lambda: packed(("a", b"1"), ("a/b", b"2")), "twice"),
     "encrypted": (encrypted, "encrypted"),
     "many entries": (many, "too many|files"),
+    "a million": (lambda: million(False), "large form|files"),
+    "a million, hidden": (lambda: million(True), "large form"),
     "no zip": (lambda: b"MZ\x90\0" * 100, "no ZIP"),
     "cut short": (lambda: packed(("a.csv", b"a,b\n" * 1000))[:-30], "no ZIP|cannot be read"),
     "empty": (packed, "no files"),
@@ -92,7 +105,7 @@ def test_a_bomb_that_poses_as_arrays_is_refused():
         uploads.keep("x.npz", packed(("x.npy", b"\0" * 60_000_000)))
 
 
-def test_a_million_real_entries_are_refused_before_they_are_read():
+def test_more_entries_than_are_taken_are_refused_before_they_are_read():
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for i in range(60_000):  # as many as a ZIP can have without its large form is 65,535

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ from .bundle import Bundle
 MOST_BYTES, MOST_ROWS = 16 * 2**20, 10_000
 # Requests whose latency is remembered for the quantiles.
 REMEMBERED = 1000
-# An array in the example row is written out up to this many numbers.
-WRITTEN_OUT = 64
+# An array in the example row is written out up to this many numbers; of a category so many levels are named.
+WRITTEN_OUT, NAMED = 64, 200
+FILES = {"picture": "a picture file in base64", "recording": "a WAV or FLAC file in base64"}
 FORM = 'The body is JSON: {"rows": [{column: value, ...}, ...]}.'
 
 
@@ -101,11 +103,18 @@ def serve(bundle: Bundle, host: str = "127.0.0.1", port: int = 8000) -> None:
 
 def describe(bundle: Bundle) -> dict[str, Any]:
     """What goes in and what comes out, as JSON, with an example row."""
-    columns = [{"name": c.name, "kind": c.kind, "levels": list(c.levels[:20])} for c in bundle.predictor.schema.columns]
+    predictor = bundle.predictor
+    cells = predictor.modality.cells(predictor.schema)
+    columns = [
+        {"name": c.name, "kind": c.kind, "levels": c.levels[:NAMED], "used": not c.left_out, **asdict(cells[c.name])}
+        for c in predictor.schema.columns
+        if c.name in cells
+    ]
     return plain({
         "target": bundle.task.target,
         "output": bundle.task.output,
         "columns": columns,
+        "covers": predictor.conformal.get("level"),
         "example": {"rows": [example(bundle)]},
         "most_rows": MOST_ROWS,
     })  # fmt: skip
@@ -116,13 +125,14 @@ def example(bundle: Bundle) -> dict[str, Any]:
     predictor = bundle.predictor
     values = {"number": 0.0, "boolean": 1, "date": "2024-01-31", "text": "some words", "identifier": "a1"}
     row: dict[str, Any] = {}
-    for column in predictor.schema.columns:
-        if column.kind == "array":
-            views = predictor.modality.views(predictor.schema)
-            shape = views[column.name if column.name in views else next(iter(views))].shape
-            row[column.name] = np.zeros(shape).tolist() if np.prod(shape) <= WRITTEN_OUT else f"array {shape}"
-        else:
-            row[column.name] = column.levels[0] if column.levels else values.get(column.kind, "a")
+    for name, cell in predictor.modality.cells(predictor.schema).items():
+        column = predictor.schema.column(name)
+        if cell.form == "value":
+            row[name] = column.levels[0] if column.levels else values.get(column.kind, "a")
+            continue
+        shape = tuple(1 if size is None else size for size in cell.shape)
+        written_out = bool(shape) and np.prod(shape) <= WRITTEN_OUT
+        row[name] = np.zeros(shape).tolist() if written_out else FILES.get(cell.form, f"numbers {shape}")
     return row
 
 

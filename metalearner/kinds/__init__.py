@@ -7,7 +7,7 @@ returned as JSON-able state or as a Model, never kept on the kind.
 from __future__ import annotations
 
 from ..ranges import Choice, Float, Int, Name, Range
-from .data import Modality, Probe, Sight, Source, Transform
+from .data import Cell, Modality, Probe, Sight, Source, Transform
 from .forms import Form, Network, Target
 from .grammar import Family, Loss, Optimiser, Part, Production, Slot
 from .health import Check
@@ -22,6 +22,7 @@ __all__ = [
     "Backbone",
     "Begin",
     "Callback",
+    "Cell",
     "Check",
     "Choice",
     "Executor",

@@ -16,6 +16,18 @@ from .outputs import Output, State
 Source = Any  # a path, a DataFrame, or a list of JSON rows (dicts by column name)
 
 
+# What a cell of a JSON row may be: a plain value, a file in base64, or nested lists of numbers.
+CELL_FORMS = ("value", "picture", "recording", "numbers")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a JSON row holds in one column, for whoever makes a form or a client."""
+
+    form: str = "value"  # one of CELL_FORMS
+    shape: tuple[int | None, ...] = ()  # of nested lists (axes..., channels); None where any length will do
+
+
 class Modality(ABC):
     """A kind of data: how to recognise a source, read it, and which axes it has."""
 
@@ -45,6 +57,19 @@ class Modality(ABC):
     @abstractmethod
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Named per-row columns (n,), numbers or strings, on which a shift of the data can be seen."""
+
+    def cells(self, schema: Schema) -> dict[str, Cell]:
+        """What the JSON rows that `decode` reads hold in each column of `schema`; those they need not hold are left out."""
+        views = self.views(schema)
+        found = {}
+        for column in schema.columns:
+            if column.kind == "array":
+                view = views[column.name if column.name in views else next(iter(views))]
+                axes = tuple(None if axis.ragged else axis.size for axis in view.axes)
+                found[column.name] = Cell("numbers", (*axes, view.channels))
+            else:
+                found[column.name] = Cell()
+        return found
 
     def meet(self, modalities: Mapping[str, Modality], transforms: Mapping[str, Transform]) -> None:
         """Told once, when all plugins are loaded, who else is there: for a modality that is made of others."""

@@ -86,6 +86,10 @@ class Output(ABC):
     def regions(self, conformal: State, state: State, prediction: np.ndarray) -> list[Any]:
         """For each row the JSON of its conformal set or interval, in the target's own words and units."""
 
+    def covers(self, conformal: State, state: State, prediction: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+        """Whether each row's region holds its encoded target (n,) bool; None for an Output that cannot tell."""
+        return None
+
     @abstractmethod
     def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
         """Columns for people: `prediction`, and for classes `p_<class>`."""

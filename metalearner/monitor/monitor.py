@@ -13,8 +13,9 @@ from ..errors import DataError
 from ..kinds import Metric, Source
 from ..predictor import Predictor
 from ..records import Schema, Scorecard
+from .coverage import coverage
 from .reference import watched
-from .report import Performance, Shift, ShiftReport
+from .report import Coverage, Performance, Shift, ShiftReport
 from .shift import compare
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ def monitor(bundle: Watched, rows: Source) -> ShiftReport:
     said = watched(predictor.output.table(predictor.state, prediction))
     shifts = _judge([*_all("feature", then["features"], features), *_all("prediction", then["predictions"], said)])
     verdict = "shift" if any(s.shifted for s in shifts) else "no shift found"
-    performance = _perform(bundle, raw, prediction)
-    return ShiftReport(fields.rows, then["rows"], verdict, ALPHA, tuple(shifts), performance, LEAST)
+    performance, covered = _labelled(bundle, raw, prediction)
+    return ShiftReport(fields.rows, then["rows"], verdict, ALPHA, tuple(shifts), performance, covered, LEAST)
 
 
 def _read(bundle: Watched, rows: Source) -> tuple[Fields, np.ndarray | None]:
@@ -96,22 +97,32 @@ def _judge(shifts: list[Shift]) -> list[Shift]:
     return sorted(judged, key=lambda s: (not s.shifted, s.p, -s.effect))
 
 
-def _perform(bundle: Watched, raw: np.ndarray | None, prediction: np.ndarray) -> Performance | None:
-    """The metric now against the scorecard; None without enough labels or without a scorecard."""
-    card, predictor = bundle.scorecard, bundle.predictor
-    if raw is None or card is None or card.metric not in bundle.registry.metrics:
-        return None
+def _labelled(
+    bundle: Watched, raw: np.ndarray | None, prediction: np.ndarray
+) -> tuple[Performance | None, Coverage | None]:
+    """What rows whose truth is known tell; nothing where they are few."""
+    if raw is None:
+        return None, None
     known = np.flatnonzero(np.isfinite(raw) if raw.dtype.kind == "f" else raw.astype(str) != "")
     if len(known) < LEAST:
+        return None, None
+    predictor = bundle.predictor
+    target = predictor.output.encode(predictor.state, raw[known])
+    return _perform(bundle, target, prediction[known]), coverage(predictor, target, prediction[known])
+
+
+def _perform(bundle: Watched, target: np.ndarray, prediction: np.ndarray) -> Performance | None:
+    """The metric now against the scorecard; None without one."""
+    card = bundle.scorecard
+    if card is None or card.metric not in bundle.registry.metrics:
         return None
     metric: Metric = bundle.registry.metrics[card.metric]
-    target = predictor.output.encode(predictor.state, raw[known])
-    value, low, high = _interval(metric, target, prediction[known], predictor.state)
+    value, low, high = _interval(metric, target, prediction, bundle.predictor.state)
     before, lowest, highest = (float("nan") if v is None else v for v in (card.value, card.low, card.high))
     sign = 1 if metric.greater_is_better else -1
     error = np.hypot(high - low, highest - lowest) / WIDTH
     worse = bool(sign * (before - value) > ONE_SIDED * error)
-    return Performance(card.metric, value, low, high, len(known), before, lowest, highest, worse)
+    return Performance(card.metric, value, low, high, len(target), before, lowest, highest, worse)
 
 
 def _interval(

@@ -56,6 +56,26 @@ class Performance(Record):
 
 
 @dataclass(frozen=True)
+class Coverage(Record):
+    """How many labelled rows have their true answer in the conformal set or interval that was given."""
+
+    share: float
+    low: float  # 95 % interval
+    high: float
+    rows: int
+    promised: float
+    less: bool  # than promised, by more than chance explains, one-sided at 5 %
+
+    def line(self) -> str:
+        """One line for people."""
+        verdict = "LESS than" if self.less else "in line with"
+        return (
+            f"coverage {self.share:.1%} [{self.low:.1%}, {self.high:.1%}] of {self.rows:,} labelled rows: "
+            f"{verdict} the {self.promised:.0%} promised"
+        )
+
+
+@dataclass(frozen=True)
 class ShiftReport(Record):
     """How new rows differ from those the model learnt from."""
 
@@ -65,6 +85,7 @@ class ShiftReport(Record):
     alpha: float  # chance of any false alarm over all comparisons together
     shifts: tuple[Shift, ...] = ()  # every comparison made: shifted ones first, then by p
     performance: Performance | None = None
+    coverage: Coverage | None = None
     least: int = 20
 
     @property
@@ -90,7 +111,7 @@ class ShiftReport(Record):
             steady = [n for n in names if n not in self.shifted]
             if steady:
                 found.append(f"steady   {_some(steady)}")
-        return found + ([self.performance.line()] if self.performance else [])
+        return found + [measured.line() for measured in (self.performance, self.coverage) if measured]
 
 
 def _some(names: list[str]) -> str:

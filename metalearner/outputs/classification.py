@@ -102,6 +102,11 @@ class Classification(Output):
             for row, p, one in zip(order, prediction, said)
         ]
 
+    def covers(self, conformal: State, state: State, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Whether the true class is among those that cannot be ruled out; one that was never seen is not."""
+        words, regions = self.words(state, target), self.regions(conformal, state, prediction)
+        return np.array([t >= 0 and word in region for t, word, region in zip(target, words, regions)], bool)
+
     def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
         """`prediction`, the class decided on, and one `p_<class>` a class."""
         classes = np.array(state["classes"])

@@ -89,6 +89,10 @@ class Regression(Output):
         values = prediction[:, 0] * state["scale"] + state["mean"]
         return [[float(v - half), float(v + half)] for v in values]
 
+    def covers(self, conformal: State, state: State, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Whether the value lies within the interval."""
+        return np.abs(prediction[:, 0] - target) <= conformal["threshold"]
+
     def table(self, state: State, prediction: np.ndarray) -> dict[str, np.ndarray]:
         """`prediction` in the target's unit."""
         return {"prediction": prediction[:, 0] * state["scale"] + state["mean"]}

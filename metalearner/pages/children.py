@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from metalearner.home import home
 
+# A warning of Python's, with the line of source that it shows beneath.
+WARNING = re.compile(r"^.*:\d+: \w*Warning: .*\n?(  .*\n?)?", re.MULTILINE)
 ALIVE, LOG = "alive", "log.txt"
 FAULT = (
     "Something went wrong that should not have.\nIt is a fault of the program, not of your data.\n"
@@ -69,5 +72,5 @@ def said(folder: Path) -> str:
         return FAULT
     for place in (folder, home(), Path.cwd()):  # where on the server things lie is nobody's business
         text = text.replace(f"{place}/", "")
-    told = [line for line in text.splitlines() if "Warning" not in line and not line.startswith("  warnings.warn")]
+    told = [line for line in WARNING.sub("", text).splitlines() if line.strip()]
     return "\n".join(told[-6:])

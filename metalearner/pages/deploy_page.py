@@ -9,16 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from metalearner.errors import UserError
+from metalearner import examples
+from metalearner.errors import DataError
+from metalearner.examples import Example
 from metalearner.glossary import meaning
-from metalearner.pages import children, context, figures, manners, processes, questions, spaces, uploads
+from metalearner.pages import children, context, figures, manners, processes
+from metalearner.pages.contract import begin_with, form
+from metalearner.pages.watch import watch
 from metalearner.pictures import Picture, Series
 
-# Seconds that an answer of the server may take.
-PATIENCE = 5.0
+# Seconds that the server may take to tell of itself, and to predict: the first time it may have to load what is large.
+PATIENCE, PREDICTING = 5.0, 60.0
 
 
 def asked(url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def asked(url: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE if body is None else PREDICTING) as answer:
             return dict(json.load(answer))
     except urllib.error.HTTPError as refused:
         return dict(json.load(refused))
@@ -65,59 +68,62 @@ def starting(folder: Path) -> None:
     st.markdown(":material/hourglass_empty: The server is starting …")
 
 
-def field(column: Mapping[str, Any], example: Any) -> Any:
-    """A widget for a column, by its kind."""
-    name, levels = column["name"], column["levels"]
-    label = manners.text(name)
-    if levels:
-        return st.selectbox(label, levels, key=f"field-{name}")
-    if column["kind"] == "number":
-        return st.number_input(label, value=None, placeholder="missing", key=f"field-{name}")
-    return st.text_input(label, str(example), key=f"field-{name}") or None
+@st.cache_data(show_spinner=False, max_entries=8)
+def held(folder: str, stamp: float) -> list[tuple[Example, dict[str, Any]]]:
+    """Rows that the model was measured on, to begin with."""
+    return examples.held(Path(folder), context.registry())
 
 
-def form(address: str) -> None:
+def trial(folder: Path, address: str) -> None:
     """Try a prediction: a field for each column of the data contract."""
     contract = asked(f"{address}schema")
     if "error" in contract:
         manners.problem(contract["error"])
         return
-    example = contract["example"]["rows"][0]
-    if any(c["kind"] == "array" for c in contract["columns"]):
-        st.caption("These data are not typed in by hand: upload a file of them below.")
+    rows = held(str(folder), (folder / "run.json").stat().st_mtime)
+    at = begin_with(rows)
+    example, sent = (None, {}) if at is None else rows[at]
+    try:
+        row = form(contract, example, sent, f"{folder.name}-{at}")
+    except DataError as lacking:
+        manners.problem(str(lacking))
         return
-    with st.form("try"):
-        row = {}
-        for column, one in zip(st.columns(4) * len(contract["columns"]), contract["columns"]):
-            with column:
-                row[one["name"]] = field(one, example[one["name"]])
-        pressed = st.form_submit_button("Predict", type="primary")
-    if pressed:
-        told(contract["target"], asked(f"{address}predict", {"rows": [row]}))
+    if row is not None:
+        told(contract, asked(f"{address}predict", {"rows": [row]}), example.truth if example else "")
 
 
-def told(target: str, answer: Mapping[str, Any]) -> None:
-    """One prediction with its probabilities and its region."""
+def told(contract: Mapping[str, Any], answer: Mapping[str, Any], truth: str) -> None:
+    """One prediction with its probabilities and, in words, its region."""
     if "error" in answer:
         manners.problem(str(answer["error"]))
         return
     one = answer["predictions"][0]
     value = one["value"]
-    shown = [(manners.text(target), value if isinstance(value, str) else manners.number(value), "")]
-    if "region" in one:
-        region = one["region"]
-        said = (
-            " or ".join(map(str, region))
-            if region and isinstance(region[0], str)
-            else " to ".join(manners.number(v) for v in region)
+    shown = [(manners.text(contract["target"]), value if isinstance(value, str) else manners.number(value), "")]
+    if "probabilities" in one:
+        shown.append(("Probability", f"{one['probabilities'].get(value, 0):.1%}", meaning("calibration")))
+    if truth:
+        shown.append(
+            ("In truth", truth, "What stands in the row that the form was filled with, before anything was changed.")
         )
-        shown.append(("Nine times in ten it is", said, meaning("coverage")))
     manners.figures(shown)
+    if "region" in one:
+        st.markdown(region(one["region"], contract["covers"]))
     if "probabilities" in one:
         likely = sorted(one["probabilities"].items(), key=lambda item: -item[1])[:20]
         names, shares = zip(*likely)
         bars = Series("probability", names, shares, "bars")
         figures.show(Picture("", "", "", "probability", (bars,)), "likely", 220)
+
+
+def region(found: Sequence[Any], level: float) -> str:
+    """A conformal set or interval in words."""
+    if found and not isinstance(found[0], str):
+        low, high = map(manners.number, found)
+        return f"The answer lies between **{low}** and **{high}**; intervals like this hold the truth of {level:.0%} of rows."
+    *others, last = [f"**{manners.text(c)}**" for c in found]
+    told = f"{', '.join(others)} or {last}: one alone cannot be told" if others else f"{last}, the rest is ruled out"
+    return f"The answer is {told}; sets like this hold the truth of {level:.0%} of rows."
 
 
 @st.fragment(run_every=2.0)
@@ -137,59 +143,6 @@ def live(folder: Path, address: str) -> None:
     ])  # fmt: skip
 
 
-def watch(folder: Path) -> None:
-    """A file of new rows: their predictions, and whether they have shifted."""
-    given = st.file_uploader("New rows", type=list(uploads.ENDINGS), key="rows",
-                             help="With the target where it is known: then it is measured, too, how well the model does.")  # fmt: skip
-    if given is None:
-        return
-    try:
-        rows = uploads.keep(given.name, given.getvalue(), not spaces.owned())
-    except UserError as refused:
-        manners.problem(str(refused))
-        return
-    arguments = ["monitor", str(folder / "bundle"), str(rows), "--json"]
-    reply = questions.ask("monitor", arguments)
-    if reply.problem:
-        manners.failed(reply)
-    elif reply.waiting:
-        manners.wait(reply, "Comparing with what the model learnt from …", lambda: questions.ask("monitor", arguments))
-    else:
-        verdict(reply.answer)
-
-
-def verdict(found: Mapping[str, Any]) -> None:
-    """Shifted or not, by how much, and how well labelled rows are predicted."""
-    shifted, rows = found["shifted"], found["rows"]
-    if found["verdict"] == "too few rows":
-        st.info(f"Nothing can be told from {rows:,} rows.")
-        return
-    if shifted:
-        st.warning(
-            f"{len(shifted)} columns have shifted in {rows:,} rows: {', '.join(map(manners.text, shifted))}",
-            icon=":material/trending_up:",
-        )
-    else:
-        st.success(
-            f"{rows:,} rows look like those learnt from; a false alarm comes in at most {found['alpha']:.0%} of such files.",
-            icon=":material/check:",
-        )
-    performance = found.get("performance")
-    if performance:
-        worse = "worse than" if performance["worse"] else "in line with"
-        manners.figures([
-            (performance["metric"], manners.number(performance["value"]), meaning(performance["metric"])),
-            ("when packaged", manners.number(performance["before"]), f"It is {worse} what it was."),
-        ])  # fmt: skip
-    st.dataframe(listed(found["shifts"]), hide_index=True, width="stretch")
-
-
-def listed(shifts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Every comparison, the surest shift first."""
-    return pd.DataFrame([{"column": s["name"], "of": s["what"], "shifted": s["shifted"], "by": round(s["effect"], 3), "was": s["before"],
-                          "is": s["now"]} for s in shifts])  # fmt: skip
-
-
 def main() -> None:
     """The chosen run's model in use."""
     st.title("Deploy and monitor")
@@ -206,11 +159,11 @@ def main() -> None:
     address = server(folder)
     if address:
         st.subheader("Try it")
-        form(address)
+        trial(folder, address)
         st.subheader("In use")
         live(folder, address)
     st.subheader("Do new rows still look the same?", help=meaning("shift"))
-    watch(folder)
+    watch(folder / "bundle")
 
 
 main()

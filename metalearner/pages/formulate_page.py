@@ -38,7 +38,9 @@ def source(root: Path, draft: Draft) -> Draft:
             manners.problem(str(refused))
             return draft
         st.session_state["uploaded"] = given.file_id
-        return draft.having(source=str(place), name=given.name, sentence="")
+        # What was said of other data does not hold for these; what was said before there were any does.
+        sentence = "" if draft.source else draft.sentence
+        return draft.having(source=str(place), name=given.name, sentence=sentence)
     if draft.source and draft.source not in catalogue.cards():
         st.caption(f"Now: {manners.text(draft.name)}")
     return draft

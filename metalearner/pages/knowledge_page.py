@@ -11,7 +11,7 @@ import streamlit as st
 
 from metalearner.glossary import meaning
 from metalearner.knowledge.growth import UNDATED
-from metalearner.pages import figures, manners, questions, spaces
+from metalearner.pages import figures, manners, questions, spaces, tables
 from metalearner.pictures import Picture, Series
 from metalearner.setting import INVENTED
 
@@ -26,7 +26,7 @@ def winners(found: Mapping[str, Mapping[str, Any]]) -> None:
     table = pd.DataFrame({kind: pd.Series(facts["winners"]) for kind, facts in found.items()}).fillna(0).astype(int)
     table = table.groupby(lambda name: INVENTED if name.startswith(f"{INVENTED}-") else name).sum()
     table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
-    st.dataframe(table.astype(str).replace("0", ""), width="stretch", height=min(640, 40 + 35 * len(table)))
+    tables.show(table.astype(str).replace("0", ""), hide_index=False, height=min(640, 40 + 35 * len(table)))
 
 
 def grown(days: Mapping[str, Mapping[str, int]]) -> None:
@@ -81,7 +81,7 @@ def main() -> None:
         {"kind": k, "data sets": f["data_sets"], "groups": f["groups"], "fits": f["records"]}
         for k, f in stats["by_modality"].items()
     ]
-    st.dataframe(pd.DataFrame(kinds), hide_index=True, width="stretch")
+    tables.show(pd.DataFrame(kinds))
     if learnt.get("since"):
         st.info(
             f"{learnt['since']} data sets came since what proposes was trained. In a terminal: metalearner kb train"

@@ -28,6 +28,7 @@ def command(port: int, host: str = "127.0.0.1") -> list[str]:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
         "client.showErrorDetails": "none",
+        "client.showErrorLinks": "false",
         "client.toolbarMode": "minimal",
         "theme.light.primaryColor": ACCENT_LIGHT,
         "theme.dark.primaryColor": ACCENT_DARK,

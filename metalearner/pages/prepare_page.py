@@ -15,7 +15,7 @@ from metalearner.dataset import Dataset
 from metalearner.examples import Example, examples
 from metalearner.glossary import meaning
 from metalearner.overview import balance, columns
-from metalearner.pages import context, figures, manners, questions
+from metalearner.pages import context, figures, manners, questions, tables
 from metalearner.pictures import Picture
 
 # Rows that are shown.
@@ -77,7 +77,7 @@ def gallery(shown: Sequence[Example]) -> None:
             )
     values = pd.DataFrame([e.values for e in shown])
     if len(values.columns):
-        st.dataframe(values, hide_index=True, width="stretch")
+        tables.show(values)
 
 
 def augmented(folder: Path, views: Mapping[str, Any]) -> None:
@@ -139,7 +139,7 @@ def main() -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader("Columns")
-        st.dataframe(columns_of(listed), hide_index=True, width="stretch", column_config={
+        tables.show(columns_of(listed), column_config={
             "missing": st.column_config.ProgressColumn("missing", format="percent", min_value=0, max_value=1),
             "far out": st.column_config.TextColumn("far out", help="Values far outside of what is usual for the column. They are kept."),
         })  # fmt: skip

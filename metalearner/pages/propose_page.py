@@ -13,7 +13,7 @@ import streamlit as st
 from metalearner.diagram import diagram
 from metalearner.glossary import meaning
 from metalearner.kinds import Sight
-from metalearner.pages import context, figures, manners, processes
+from metalearner.pages import context, figures, manners, processes, tables
 from metalearner.pages.draft import Draft
 from metalearner.pages.narrowing import narrowing
 from metalearner.records import Config, View
@@ -27,7 +27,7 @@ def families(look: Mapping[str, Any]) -> None:
     odds = sorted(look["odds"].items(), key=lambda item: -item[1])
     rows = [{"family": name, "odds": share, "level": LEVELS.get(look["families"].get(name, 1), ""),
              "because": look["reasons"].get(name, "").partition(": ")[2]} for name, share in odds]  # fmt: skip
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config={
+    tables.show(pd.DataFrame(rows), column_config={
         "odds": st.column_config.ProgressColumn("odds", format="percent", min_value=0, max_value=max(look["odds"].values(), default=1),
                                                 help=meaning("odds")),
         "family": st.column_config.TextColumn("family", help=meaning("family")),
@@ -96,7 +96,7 @@ def neighbours(look: Mapping[str, Any]) -> None:
     if not rows:
         st.info("No past data set is near. The run begins from what does well anywhere.")
         return
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height=380, column_config={
+    tables.show(pd.DataFrame(rows), height=380, column_config={
         "weight": st.column_config.NumberColumn("weight", format="percent", help="How much it counts."),
         "skill": st.column_config.NumberColumn("skill", format="%.2f", help=meaning("skill")),
     })  # fmt: skip

@@ -14,7 +14,7 @@ from metalearner.account import WATTS, Account
 from metalearner.diagram import diagram
 from metalearner.examples import Example, outcome, worst
 from metalearner.glossary import meaning
-from metalearner.pages import context, figures, manners, processes, questions
+from metalearner.pages import context, figures, manners, processes, questions, tables
 from metalearner.pages.tables import failures, leaderboard
 from metalearner.pictures import Picture, Series
 from metalearner.records import Config
@@ -67,7 +67,7 @@ def errors(found: list[Example]) -> None:
                     figures.show(Picture("", "", picture.x, picture.y, picture.series), f"worst-{i}-{name}", 160)
     values = pd.DataFrame([{"said": e.said, "is": e.truth, **e.values} for e in found])
     if len(values.columns) > 2:
-        st.dataframe(values, hide_index=True, width="stretch")
+        tables.show(values)
 
 
 def relied_on(folder: Path, account: Account) -> None:
@@ -107,9 +107,7 @@ def made_of(account: Account) -> None:
 def why(account: Account) -> None:
     """Every decision with its reason."""
     with st.expander("What was decided, and why"):
-        st.dataframe(
-            pd.DataFrame(account.decisions(), columns=["stage", "decided", "because"]), hide_index=True, width="stretch"
-        )
+        tables.show(pd.DataFrame(account.decisions(), columns=["stage", "decided", "because"]))
     with st.expander("All that was tried"):
         leaderboard(account.board()[:200], "all")
         failures(account)

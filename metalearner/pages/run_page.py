@@ -38,7 +38,9 @@ def controls(folder: Path, state: str) -> None:
     """Stop, pause, go on."""
     left, right, _ = st.columns([1, 1, 4])
     if state in ("running", "starting"):
-        if left.button("Stop", icon=":material/stop:", width="stretch", help="End now, and package the best so far."):
+        early = state == "starting"  # it would end before it knows what it has
+        says = "End now, and package the best so far."
+        if left.button("Stop", icon=":material/stop:", width="stretch", help=says, disabled=early):
             processes.stop(folder)
         if right.button(
             "Pause",

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from metalearner import events
-from metalearner.pages import context, manners, processes, spaces
+from metalearner.pages import context, manners, processes, spaces, tables
 
 # Runs that are listed; older ones are counted.
 LISTED = 200
@@ -36,8 +36,8 @@ def main() -> None:
             st.caption("Runs started in a terminal are shown at the address that `metalearner app` printed.")
         return
     rows = [{"run": f.name, "state": processes.state(f), **summary(str(f), f.stat().st_mtime)} for f in found[:LISTED]]
-    chosen = st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch", on_select="rerun", selection_mode="single-row", key="runs",
+    chosen = tables.show(
+        pd.DataFrame(rows), on_select="rerun", selection_mode="single-row", key="runs",
         column_config={
             "score": st.column_config.NumberColumn("score", format="%.3f"),
             "baseline": st.column_config.NumberColumn("baseline", format="%.3f", help="What one gets without looking at the inputs."),

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays import Fields, rows_of
 from ..kinds import Modality, Source, Transform
+from ..kinds.data import CELL_FORMS
 from ..records import Schema, plain
 
 
@@ -24,6 +25,9 @@ def check_modality(modality: Modality, source: Source, foreign: Source = "nothin
     for name in first:
         assert _equal(first[name], again[name]), f"column '{name}' differs between two readings"
     assert modality.views(schema), "a modality has at least one view"
+    cells = modality.cells(schema)
+    assert set(cells) <= set(schema.names), f"cells {set(cells) - set(schema.names)} are not in the schema"
+    assert all(c.form in CELL_FORMS for c in cells.values()), f"a cell's form is one of {', '.join(CELL_FORMS)}"
     features = modality.features(first, schema)
     assert all(len(v) == first.rows for v in features.values()), "features have one value a row"
     return schema

@@ -26,6 +26,10 @@ def check_output(output: Output, target: np.ndarray, kind: str) -> None:
     assert output.calibrated(calibration, prediction).shape == prediction.shape, "calibration changes the shape"
     conformal = json.loads(json.dumps(plain(output.conform(state, prediction, encoded, 0.9))))
     assert len(output.regions(conformal, state, prediction)) == len(target), "one region a row"
+    covered = output.covers(conformal, state, prediction, encoded)
+    if covered is not None:
+        assert covered.shape == (len(target),) and covered.dtype == bool, "a row's target is covered or it is not"
+        assert covered.mean() >= 0.9, "regions cover fewer than promised of the very rows that they were fitted on"
     table = output.table(state, prediction)
     assert "prediction" in table and all(len(c) == len(target) for c in table.values()), "one prediction a row"
     assert len(output.strata(encoded)) == len(target), "one stratum a row"

@@ -11,7 +11,7 @@ import numpy as np
 
 from metalearner.arrays import Array, Fields
 from metalearner.errors import DataError
-from metalearner.kinds import Modality, Source
+from metalearner.kinds import Cell, Modality, Source
 from metalearner.records import Column, Schema, View
 from metalearner.tables import is_frame, labels
 
@@ -62,6 +62,10 @@ class ImageModality(Modality):
         """The view "image": height x width x channels."""
         form = Form.of(schema.options)
         return {"image": picture(seen_size(form.height, form.width), form.channels)}
+
+    def cells(self, schema: Schema) -> dict[str, Cell]:
+        """A picture of any size, which is brought to that of the model."""
+        return {**super().cells(schema), "image": Cell("picture", Form.of(schema.options).shape)}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Brightness, contrast and edge energy; of colour images also the channels' means and saturation."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from metalearner.arrays import Array, Fields
 from metalearner.errors import DataError
-from metalearner.kinds import Modality, Source, Transform
+from metalearner.kinds import Cell, Modality, Source, Transform
 from metalearner.records import Column, Schema, View
 from metalearner.tables import Table, open_table
 
@@ -81,6 +81,12 @@ class Multimodal(Modality):
             found |= {view_name(part.column, name, own): view for name, view in own.items()}
         rest = plain(schema)
         return found | (self.others[PLAIN].views(rest) if rest else {})
+
+    def cells(self, schema: Schema) -> dict[str, Cell]:
+        """Those of every part, under the name of its column; whether there is anything in it is not asked for."""
+        parts = {part.column: part for part in Part.all_of(schema)}
+        found = {name: Cell() for name in schema.names if name not in map(flag, parts)}
+        return found | {name: self.others[part.modality].cells(part.schema)[part.inner] for name, part in parts.items()}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Those of every part, under the name of its column."""

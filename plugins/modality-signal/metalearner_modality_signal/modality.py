@@ -11,7 +11,7 @@ import numpy as np
 
 from metalearner.arrays import Array, Fields, Ragged
 from metalearner.errors import DataError
-from metalearner.kinds import Modality, Source
+from metalearner.kinds import Cell, Modality, Source
 from metalearner.records import Axis, Column, Schema, View
 from metalearner.tables import is_frame
 
@@ -80,6 +80,13 @@ class SignalModality(Modality):
         options = schema.options
         axes = tuple(Axis(a["kind"], a["size"], options["ragged"]) for a in options["axes"])
         return {"signal": View(axes, options["channels"], raw=heard.raw(options), channel_kind=logmel.kind(options))}
+
+    def cells(self, schema: Schema) -> dict[str, Cell]:
+        """Recordings as files, all else as numbers in the axes that the source had."""
+        options = schema.options
+        shape = (None, options["channels"]) if options["ragged"] else tuple(options["shape"])
+        signal = Cell("recording") if "rate" in options else Cell("numbers", shape)
+        return {name: signal if name == "signal" else Cell() for name in schema.names if name != heard.COLUMN}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Mean, deviation, extremes and lag-1 correlation a channel, and the length where it varies."""
