@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from .dataset import Dataset
-from .examples import fitted, png
 from .pictures import Picture, Series
 from .plugins import Registry
 from .records import Record, View
+from .report.examples import fitted, png
 from .train.augment import SHARE, Manner, augment, mixup
 from .train.productions import POLICIES, Gradient
 from .train.samples import Input, inputs

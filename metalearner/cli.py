@@ -112,9 +112,9 @@ def resume(
 
 def _run(request: Request, as_json: bool, quiet: bool) -> None:
     from . import plugins
-    from .narrator import Narrator
+    from .report.narrator import Narrator
+    from .report.text import summary
     from .run import run as conduct
-    from .text import summary
 
     narrator = Narrator(sys.stderr if as_json else sys.stdout, quiet)
     done = conduct(request, plugins.load(), narrator, began=began)
@@ -133,9 +133,9 @@ def describe(
     """Say what a data set looks like, in named numbers."""
     from . import plugins
     from .look import look as look_at
+    from .report.text import description_lines
     from .request import Request
     from .task import Wish
-    from .text import description_lines
 
     look = look_at(Request(source, Wish(sentence, target), cold=True), plugins.load(), True)
     typer.echo(json.dumps(look["description"]) if as_json else "\n".join(description_lines(look)))
@@ -163,9 +163,9 @@ def propose(
     """Say what would be tried first, why, and how well it should go. Nothing is trained."""
     from . import plugins
     from .look import look as look_at
+    from .report.text import explanation_lines, proposal_lines
     from .request import Request, parse_budget
     from .task import Wish
-    from .text import explanation_lines, proposal_lines
 
     wish = Wish(sentence, target, metric, goal, group_by)
     request = Request(source, wish, parse_budget(budget), cold=cold, blind=blind)
@@ -191,7 +191,7 @@ def predict(
 def evaluate(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = False) -> None:
     """Score a packaged model on labelled rows, and count how many its sets or intervals cover."""
     from .look import appraise
-    from .text import scorecard_lines
+    from .report.text import scorecard_lines
 
     scorecard, covered = appraise(_bundle(bundle), rows)
     found = {**scorecard.to_json(), "coverage": covered and covered.to_json()}
@@ -206,7 +206,7 @@ def report(
 ) -> None:
     """Write a run as one HTML file that needs no network: decisions and reasons, pictures, diagnosis, cost."""
     from . import plugins
-    from .report import report as tell
+    from .report.page import report as tell
 
     text, file = tell(folder, plugins.load()), out or folder / "report.html"
     file.write_text(text)
@@ -220,7 +220,7 @@ def importance(
 ) -> None:
     """Say which columns a run's model relies on: how much worse it does when one is shuffled."""
     from . import plugins
-    from .importance import importance as measure
+    from .report.importance import importance as measure
 
     found = measure(folder, plugins.load())
     lines = [f"{one['column'][:40]:<40} {one['drop']:+.4f} ± {one['spread']:.4f}" for one in found]
@@ -291,7 +291,7 @@ def plugin_list(as_json: JsonOption = False) -> None:
     """Every plugin with what it brings, or why it could not be loaded."""
     from . import plugins
     from .records import plain
-    from .text import plugin_lines
+    from .report.text import plugin_lines
 
     found = plugins.load().plugins
     typer.echo(json.dumps(plain(found)) if as_json else "\n".join(plugin_lines(found)))
@@ -301,7 +301,7 @@ def plugin_list(as_json: JsonOption = False) -> None:
 def backbone_list(as_json: JsonOption = False) -> None:
     """Every backbone whose weights are here: what it reads, its size, its licence, where it comes from."""
     from . import backbones, plugins
-    from .text import backbone_lines
+    from .report.text import backbone_lines
 
     found = backbones.here(plugins.load())
     typer.echo(json.dumps(found) if as_json else "\n".join(backbone_lines(found)))

@@ -15,7 +15,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on std
 def stats(as_json: JsonOption = False) -> None:
     """What the base holds."""
     from .knowledge import Base
-    from .text import stats_lines
+    from .report.text import stats_lines
 
     found = Base.open().stats()
     typer.echo(json.dumps(found) if as_json else "\n".join(stats_lines(found)))
@@ -50,7 +50,7 @@ def grow(
 ) -> None:
     """Run what the base knows least, and add it. Can be stopped and started again at any time."""
     from . import plugins
-    from .grow import grow as enlarge
+    from .kb.grow import grow as enlarge
 
     names = [n.strip() for n in only.split(",") if n.strip()]
     enlarge(plugins.load(), hours, names, shipped, workers, typer.echo)
@@ -64,8 +64,8 @@ def verify(
 ) -> None:
     """Run random records again and compare; fails when one differs, or when none could be run."""
     from . import plugins
-    from .text import verification_lines
-    from .verify import verify as rerun
+    from .kb.verify import verify as rerun
+    from .report.text import verification_lines
 
     found, passed = rerun(plugins.load(), sample, seed)
     told = {"records": found, "passed_over": passed}
@@ -82,7 +82,7 @@ def train(
 ) -> None:
     """Learn from what the base knows: an embedder, blocks, and a ranker if it beats what is used without one."""
     from . import plugins
-    from .teach import opened, teach
+    from .kb.teach import opened, teach
 
     with opened(shipped) as (base, folder):
         won = teach(base, plugins.load(), folder, typer.echo)
@@ -93,10 +93,10 @@ def train(
 def evaluate_base(as_json: JsonOption = False) -> None:
     """What the base is worth: each group of data sets is forgotten in turn and searched with what is left."""
     from . import plugins
-    from .hindsight import hindsight
+    from .kb.hindsight import hindsight
+    from .kb.replay import replay
     from .knowledge import Base
-    from .replay import replay
-    from .text import hindsight_lines, replay_lines
+    from .report.text import hindsight_lines, replay_lines
 
     base, registry = Base.open(), plugins.load()
     rows, told = replay(base, registry), hindsight(base, registry)

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from . import events, runs
-from .account import Account
 from .kinds import Callback
 from .plugins import Registry
-from .report import report
+from .report.account import Account
+from .report.page import report
 
 
 def follow(folder: Path, callback: Callback, registry: Registry) -> None:

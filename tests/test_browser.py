@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from metalearner import catalogue, runs
+from metalearner import runs
 from metalearner.deploy import manifest
+from metalearner.sources import catalogue
 
 HERE = Path(__file__).parent
 ARTEFACTS = HERE / "artefacts"

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from metalearner import catalogue, fetchers
 from metalearner.errors import DataError
+from metalearner.sources import catalogue, fetchers
 
 CARDS = catalogue.cards()
 SHIPPED = [c for c in CARDS.values() if c.files]

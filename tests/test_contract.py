@@ -15,10 +15,10 @@ from streamlit.testing.v1 import AppTest
 from metalearner.arrays import Fields
 from metalearner.data import read
 from metalearner.errors import DataError
-from metalearner.examples import examples, held
 from metalearner.kinds import Cell
 from metalearner.pages.contract import numbers
 from metalearner.pages.tables import guarded
+from metalearner.report.examples import examples, held
 
 RNG = np.random.default_rng(0)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from metalearner import grammar
-from metalearner.diagram import WIDEST, diagram
 from metalearner.errors import PluginError
 from metalearner.records import Axis, Config, View
+from metalearner.report.diagram import WIDEST, diagram
 
 IMAGE = {"image": View((Axis("space", 16), Axis("space", 16)), 3)}
 SERIES = {"signal": View((Axis("time", 50, True),), 2)}

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from metalearner import grow, verify
 from metalearner.errors import DataError
+from metalearner.kb import grow, verify
 from metalearner.knowledge import Base
 
 

@@ -12,12 +12,12 @@ import pytest
 from metalearner import plugins
 from metalearner.errors import TaskError
 from metalearner.records import Limits, Task
+from metalearner.report.text import limit_lines
 from metalearner.request import Request, parse_budget
 from metalearner.run import run
 from metalearner.setting import Setting
 from metalearner.task import Wish
 from metalearner.task.limits import limits
-from metalearner.text import limit_lines
 from metalearner.train.ensemble import Cost, _afforded
 
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from metalearner.narrator import Narrator
+from metalearner.report.narrator import Narrator
 
 LIMIT = "\nThe task limits what is deployed.\nAllow more, or take a smaller one."
 

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from metalearner import grammar
-from metalearner.account import Account
 from metalearner.errors import TaskError
 from metalearner.grammar import Narrowing
 from metalearner.kinds import Choice, Float, Int, Name, Production, Slot
 from metalearner.propose import moved
 from metalearner.records import Config
+from metalearner.report.account import Account
 from metalearner.request import Request, parse_budget
 from metalearner.run import run
 from metalearner.task import Wish

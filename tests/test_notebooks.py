@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
-from metalearner import catalogue
 from metalearner.errors import DataError
+from metalearner.sources import catalogue
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("plugins/*/*.ipynb"))

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 
 from metalearner import events, plugins
-from metalearner.account import Account
 from metalearner.errors import PluginError
 from metalearner.events import Story
 from metalearner.follow import follow
 from metalearner.observers import FOLDER, Observers
+from metalearner.report.account import Account
 from metalearner.request import Request, parse_budget
 from metalearner.run import run
 from metalearner.testing import check_callback

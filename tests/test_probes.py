@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metalearner import made
 from metalearner.arrays import Tensor
 from metalearner.describe.complexity import Complexity
 from metalearner.describe.locality import Locality
@@ -15,6 +14,7 @@ from metalearner.describe.topology import Topology
 from metalearner.grammar.layout import laid_out, layout, resemblance
 from metalearner.outputs import Classification
 from metalearner.records import Axis, View
+from metalearner.sources import made
 
 
 def measured(probe, x, y, *kinds):

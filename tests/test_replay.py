@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metalearner import grammar, replay
-from metalearner.hindsight import hindsight
+from metalearner import grammar
+from metalearner.kb import replay
+from metalearner.kb.hindsight import hindsight
 from metalearner.knowledge import Base
 from metalearner.knowledge.embedder import Embedder, foretold, table, train
 from metalearner.records import DatasetCard, Description
-from metalearner.text import hindsight_lines, replay_lines
+from metalearner.report.text import hindsight_lines, replay_lines
 
 FAMILIES = ("linear", "trees", "mlp", "kernel-ridge")
 

@@ -11,17 +11,17 @@ import pytest
 
 import metalearner
 from metalearner import machine, runs
-from metalearner.account import Account
 from metalearner.errors import UserError
 from metalearner.evaluate import Answers
-from metalearner.examples import examples, outcome, png, worst
 from metalearner.markup import card
 from metalearner.outputs import Classification, Regression
 from metalearner.pictures import Picture, Series, ticks
-from metalearner.report import report
+from metalearner.report.account import Account
+from metalearner.report.examples import examples, outcome, png, worst
+from metalearner.report.page import report
+from metalearner.report.svg import svg
 from metalearner.request import Request, parse_budget
 from metalearner.run import run
-from metalearner.svg import svg
 from metalearner.task import Wish
 
 NASTY = "<script>alert(1)</script>"
@@ -138,7 +138,7 @@ def test_the_worst_errors_are_wrong_and_shown_as_they_are(told, registry):
 
 
 def test_what_decides_is_what_the_model_relies_on(told, registry):
-    from metalearner.importance import importance
+    from metalearner.report.importance import importance
 
     found = importance(told, registry)
     assert [one["column"] for one in found] == [NASTY, "=cmd|'x'!A1"]

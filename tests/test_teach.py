@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metalearner import grammar, library, teach
+from metalearner import grammar, library
+from metalearner.kb import teach
 from metalearner.kinds import Moment
 from metalearner.knowledge import Base, Memory
 from metalearner.propose import RANKER, Ranker, Vocabulary, lessons

@@ -11,10 +11,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from metalearner import unpack
 from metalearner.errors import DataError
 from metalearner.home import home
 from metalearner.pages import uploads
+from metalearner.sources import unpack
 
 
 def packed(*members, compression=zipfile.ZIP_DEFLATED):

@@ -20,9 +20,9 @@ import pytest
 import sqlite_utils
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-from metalearner.account import Account
 from metalearner.errors import UserError
 from metalearner.kinds import Callback, Observer
+from metalearner.report.account import Account
 from metalearner.testing import check_callback
 from metalearner.viewers import launch, study, tables
 from metalearner.viewers.launch import VIEWERS, command

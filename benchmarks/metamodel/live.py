@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metalearner import catalogue, library, plugins
-from metalearner.grow import cold, prepared
+from metalearner import library, plugins
+from metalearner.kb.grow import cold, prepared
+from metalearner.kb.replay import known_well
+from metalearner.kb.teach import challenge, learn
 from metalearner.kinds import Job, Moment, Proposer, Rung, Scope
 from metalearner.knowledge import Base, Memory, aligned
 from metalearner.propose import RANKER, Blocks, Portfolio, Ranker, propose
 from metalearner.records import Proposal, Recall, Trial, digest
-from metalearner.replay import known_well
 from metalearner.run import describe_setting
-from metalearner.teach import challenge, learn
+from metalearner.sources import catalogue
 from metalearner.worker import Begin
 
 TRIALS, SECONDS = 50, 1.0

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from metalearner import teach
+from metalearner.kb import teach
+from metalearner.kb.replay import ARMS, Case, asked, by_group, case, difference, known_well, regrets, replayed, samples
 from metalearner.knowledge import Base, Memory, aligned
 from metalearner.knowledge.memory import Archive
 from metalearner.plugins import Registry
 from metalearner.propose import Vocabulary
 from metalearner.records import Description, Experience
-from metalearner.replay import ARMS, Case, asked, by_group, case, difference, known_well, regrets, replayed, samples
 from metalearner.space import Space
 
 M1, M2, TREES = "task samples (M1)", "ranker (M2)", "boosted trees"

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from metalearner import catalogue, fetchers
+from metalearner.sources import catalogue, fetchers
 
 CLASSES = (
     "credit-g", "sick", "colic", "cmc", "vehicle", "spambase", "heart-c",

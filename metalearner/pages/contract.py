@@ -12,10 +12,10 @@ import numpy as np
 import streamlit as st
 
 from metalearner.errors import DataError
-from metalearner.examples import Example
 from metalearner.pages import figures, manners
 from metalearner.pictures import Picture
 from metalearner.records import plain
+from metalearner.report.examples import Example
 
 # What a field for an array is called and the files it takes, by the form of its cell.
 FILES = {

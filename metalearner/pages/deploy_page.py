@@ -11,14 +11,14 @@ from typing import Any
 
 import streamlit as st
 
-from metalearner import examples
 from metalearner.errors import DataError
-from metalearner.examples import Example
 from metalearner.glossary import meaning
 from metalearner.pages import children, context, figures, manners, processes
 from metalearner.pages.contract import begin_with, form
 from metalearner.pages.watch import watch
 from metalearner.pictures import Picture, Series
+from metalearner.report import examples
+from metalearner.report.examples import Example
 
 # Seconds that the server may take to tell of itself, and to predict: the first time it may have to load what is large.
 PATIENCE, PREDICTING = 5.0, 60.0

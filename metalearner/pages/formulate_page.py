@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from metalearner import catalogue
 from metalearner.errors import UserError
 from metalearner.glossary import meaning
 from metalearner.pages import context, manners, processes, spaces, uploads
 from metalearner.pages.draft import Draft
+from metalearner.sources import catalogue
 
 BUDGETS = {"15s": "15 seconds", "30s": "30 seconds", "60s": "1 minute", "2m": "2 minutes", "5m": "5 minutes",
            "15m": "15 minutes", "1h": "1 hour"}  # fmt: skip

@@ -12,11 +12,11 @@ import pandas as pd
 import streamlit as st
 
 from metalearner.dataset import Dataset
-from metalearner.examples import Example, examples
 from metalearner.glossary import meaning
-from metalearner.overview import balance, columns
 from metalearner.pages import context, figures, manners, questions, tables
 from metalearner.pictures import Picture
+from metalearner.report.examples import Example, examples
+from metalearner.report.overview import balance, columns
 
 # Rows that are shown.
 SHOWN = 12

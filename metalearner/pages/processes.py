@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from metalearner import runs
-from metalearner.account import Account
+from metalearner.report.account import Account
 
 from . import children
 from .draft import Draft

@@ -10,13 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from metalearner.diagram import diagram
 from metalearner.glossary import meaning
 from metalearner.kinds import Sight
 from metalearner.pages import context, figures, manners, processes, tables
 from metalearner.pages.draft import Draft
 from metalearner.pages.narrowing import narrowing
 from metalearner.records import Config, View
+from metalearner.report.diagram import diagram
 from metalearner.setting import INVENTED
 
 LEVELS = {0: "custom operations", 1: "catalogue", 2: "pretrained", 3: "searched"}

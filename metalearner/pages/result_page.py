@@ -10,16 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from metalearner import grammar
-from metalearner.account import WATTS, Account
-from metalearner.diagram import diagram
-from metalearner.examples import Example, outcome, worst
 from metalearner.glossary import meaning
 from metalearner.pages import context, figures, manners, processes, questions, tables
 from metalearner.pages.tables import failures, leaderboard
 from metalearner.pictures import Picture, Series
 from metalearner.records import Config
-from metalearner.report import report
-from metalearner.text import limit_lines
+from metalearner.report.account import WATTS, Account
+from metalearner.report.diagram import diagram
+from metalearner.report.examples import Example, outcome, worst
+from metalearner.report.page import report
+from metalearner.report.text import limit_lines
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

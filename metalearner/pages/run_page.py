@@ -6,10 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from metalearner.account import Account
 from metalearner.glossary import meaning
 from metalearner.pages import children, context, figures, manners, processes
 from metalearner.pages.tables import failures, leaderboard
+from metalearner.report.account import Account
 
 STEPS = (("formulate", "reading the task"), ("prepare", "preparing the data"), ("describe", "measuring the data"),
          ("propose", "asking past runs"), ("search", "searching"), ("train", "joining the best"), ("evaluate", "measuring"),

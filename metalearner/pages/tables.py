@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from metalearner.account import Account
+from metalearner.report.account import Account
 
 BOARD = {
     "score": st.column_config.NumberColumn("score", format="%.4g", help="On rows held out of learning."),

@@ -7,9 +7,9 @@ import re
 import shutil
 from pathlib import Path
 
-from metalearner import unpack
 from metalearner.errors import DataError
 from metalearner.home import home
+from metalearner.sources import unpack
 
 ENDINGS = ("csv", "tsv", "parquet", "jsonl", "db", "sqlite", "npz", "ts", "zip")
 # Archives under another name: looked through as well.

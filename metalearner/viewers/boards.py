@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..account import Account
 from ..errors import UserError
 from ..follow import follow
 from ..observers import Observers
 from ..plugins import Registry
+from ..report.account import Account
 
 CALLBACK = "tensorboard"  # and the folder below a run that it writes
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ..account import Account
 from ..errors import UserError
 from ..plugins import Registry
+from ..report.account import Account
 from . import boards, study, tables
 
 HOST = "127.0.0.1"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import grammar
-from ..account import Account
 from ..errors import UserError
 from ..plugins import Registry
 from ..ranges import Choice, Float, Int, Name, Range
 from ..records import Trial
+from ..report.account import Account
 from ..search import FULL
 
 if TYPE_CHECKING:

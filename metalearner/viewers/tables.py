@@ -13,11 +13,11 @@ from typing import Any
 import sqlite_utils
 
 from .. import grammar
-from ..account import Account
 from ..home import home
 from ..knowledge import Base
 from ..plugins import Registry
 from ..records import Config
+from ..report.account import Account
 
 FILE, KNOWLEDGE = "run.db", "knowledge-copy.db"
 BOARD = """

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .kinds import Moment
-from .knowledge import Base
-from .plugins import Registry
-from .propose.forecast import LEVEL, skills
-from .propose.regret import FLAT, pasts, weighted_quantile
-from .records import Experience
+from ..kinds import Moment
+from ..knowledge import Base
+from ..plugins import Registry
+from ..propose.forecast import LEVEL, skills
+from ..propose.regret import FLAT, pasts, weighted_quantile
+from ..records import Experience
+from ..space import landmark
 from .replay import Case, cases
-from .space import landmark
 
 # Families that are looked at, of those proposed first.
 FIRST = 3

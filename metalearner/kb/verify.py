@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from . import catalogue
-from .errors import DataError
+from ..errors import DataError
+from ..home import home
+from ..kinds import Job, Rung
+from ..knowledge import Base
+from ..plugins import Registry
+from ..records import Experience, Proposal, Trial
+from ..sources import catalogue
+from ..worker import Begin
 from .grow import prepared
-from .home import home
-from .kinds import Job, Rung
-from .knowledge import Base
-from .plugins import Registry
-from .records import Experience, Proposal, Trial
-from .worker import Begin
 
 # A rerun agrees when its score lies within this much skill of the recorded one.
 TOLERANCE = 0.05

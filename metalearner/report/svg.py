@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from .pictures import Picture, Series, ticks
+from ..pictures import Picture, Series, ticks
 
 WIDE, HIGH = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 10, 44

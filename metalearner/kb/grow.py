@@ -11,21 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from . import catalogue, kinds, sources
-from .data import read
-from .errors import MetalearnerError
-from .events import Story
-from .home import home
-from .kinds import Executor, Family, Job, Moment, Proposer, Rung, Scope
-from .knowledge import SHIPPED, Base
-from .plugins import Registry
-from .propose import Portfolio, propose
-from .records import Config, Experience, Proposal, Recall, Trial, digest
-from .request import Request
-from .run import describe_setting, experience, formulate_and_prepare
-from .setting import INVENTED_LEVEL, Setting
-from .task import Wish
-from .worker import Begin
+from .. import kinds, sources
+from ..data import read
+from ..errors import MetalearnerError
+from ..events import Story
+from ..home import home
+from ..kinds import Executor, Family, Job, Moment, Proposer, Rung, Scope
+from ..knowledge import SHIPPED, Base
+from ..plugins import Registry
+from ..propose import Portfolio, propose
+from ..records import Config, Experience, Proposal, Recall, Trial, digest
+from ..request import Request
+from ..run import describe_setting, experience, formulate_and_prepare
+from ..setting import INVENTED_LEVEL, Setting
+from ..sources import catalogue
+from ..task import Wish
+from ..worker import Begin
 
 # What is learnt from at most, and about how many held-out rows tell configs apart: no more folds than that takes.
 ROWS, TELLING = 3000, 300

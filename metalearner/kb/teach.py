@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from . import library
-from .errors import UserError
-from .knowledge import LEARNT, SHIPPED, TRAINED, Base, Memory, aligned
-from .knowledge.memory import MADE
-from .plugins import Registry
-from .propose import RANKER, Lesson, Ranker, Vocabulary, train
-from .propose.lessons import LEAST
-from .propose.portfolio import START
-from .propose.ranker import State
+from .. import library
+from ..errors import UserError
+from ..knowledge import LEARNT, SHIPPED, TRAINED, Base, Memory, aligned
+from ..knowledge.memory import MADE
+from ..plugins import Registry
+from ..propose import RANKER, Lesson, Ranker, Vocabulary, train
+from ..propose.lessons import LEAST
+from ..propose.portfolio import START
+from ..propose.ranker import State
 from .replay import Case, asked, by_group, case, difference_of, known_well, portfolio, regrets, replayed, samples
 
 # Parts that groups are left out in.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..kinds import Source
+from ..task import Wish
 from . import catalogue
-from .kinds import Source
-from .task import Wish
 
 
 @dataclass(frozen=True)

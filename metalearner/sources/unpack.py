@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from .errors import DataError
+from ..errors import DataError
 
 # Files in an archive, bytes of them together, and bytes that one byte of the archive may become.
 MOST_FILES, MOST_BYTES, MOST_RATIO = 50_000, 2 * 2**30, 100

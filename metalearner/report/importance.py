@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, Fields, Ragged
-from .dataset import Dataset
-from .deploy import Bundle
-from .errors import UserError
-from .evaluate import Answers
-from .plugins import Registry
-from .runs import ANSWERS
+from ..arrays import Array, Fields, Ragged
+from ..dataset import Dataset
+from ..deploy import Bundle
+from ..errors import UserError
+from ..evaluate import Answers
+from ..plugins import Registry
+from ..runs import ANSWERS
 
 # Rows that are looked at, times that each column is shuffled, and seconds after which what is known must do.
 ROWS, TIMES, SECONDS = 1000, 3, 30.0

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from . import grammar
-from .kinds import Family, Metric, Moment
-from .knowledge import Base, Memory
-from .plugins import Registry
-from .propose import Judge, Portfolio, propose
-from .propose.regret import CEILING, FLAT
-from .records import DatasetCard, Description, Experience, Proposal, Recall, Task, Trial
+from .. import grammar
+from ..kinds import Family, Metric, Moment
+from ..knowledge import Base, Memory
+from ..plugins import Registry
+from ..propose import Judge, Portfolio, propose
+from ..propose.regret import CEILING, FLAT
+from ..records import DatasetCard, Description, Experience, Proposal, Recall, Task, Trial
 
 AT = (1, 2, 3, 5, 10, 20, 50)  # trials after which regret is read
 FEWEST = 12  # configs that must be known of a data set to learn from it

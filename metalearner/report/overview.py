@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Ragged
-from .dataset import Dataset
-from .kinds import Output
-from .pictures import Picture, Series
+from ..arrays import Ragged
+from ..dataset import Dataset
+from ..kinds import Output
+from ..pictures import Picture, Series
 
 # Values further than so many times the middle half's width outside of it are far out.
 FAR = 3.0

@@ -11,11 +11,11 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from . import grammar
-from .errors import PluginError
-from .grammar import Productions
-from .grammar.types import Typed, rooted
-from .records import Config, View
+from .. import grammar
+from ..errors import PluginError
+from ..grammar import Productions
+from ..grammar.types import Typed, rooted
+from ..records import Config, View
 
 ACCENT = "#14a394"
 # Pixels: a letter of a name and of its numbers, lines, room around, between boxes, and the widest that flows to the right.

@@ -14,15 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import events, runs
-from .dataset import Dataset
-from .errors import UserError
-from .home import home
-from .pictures import Picture, Series
-from .plugins import Registry
-from .records import Scorecard, Task, View
-from .search import FULL
-from .setting import Setting
+from .. import events, runs
+from ..dataset import Dataset
+from ..errors import UserError
+from ..home import home
+from ..pictures import Picture, Series
+from ..plugins import Registry
+from ..records import Scorecard, Task, View
+from ..search import FULL
+from ..setting import Setting
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.
 WATTS = 10.0

@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .hindsight import FIRST
-from .plugins import Plugin
-from .propose.forecast import LEVEL
-from .records import Scorecard
-from .replay import AT, by_group, difference, difference_of, over_groups
+from ..kb.hindsight import FIRST
+from ..kb.replay import AT, by_group, difference, difference_of, over_groups
+from ..plugins import Plugin
+from ..propose.forecast import LEVEL
+from ..records import Scorecard
 
 if TYPE_CHECKING:
-    from .result import Run
+    from ..result import Run
 
 BARS = "▁▂▃▄▅▆▇█"
 # Of the families believed in most so many have their numbers told, and so many of them.
@@ -153,8 +153,8 @@ def _narrowed(spread: Mapping[str, Any]) -> str:
 
 def description_lines(look: Mapping[str, Any]) -> list[str]:
     """What `metalearner describe` prints."""
-    from .describe import BUILTIN_PROBES, explain
-    from .records import Description
+    from ..describe import BUILTIN_PROBES, explain
+    from ..records import Description
 
     lines = [f"{look['name']}: {look['rows']:,} rows"]
     for name, view in look["views"].items():

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array, Fields
-from .dataset import Dataset
-from .evaluate import Answers
-from .kinds import Modality
-from .pictures import Picture, Series
-from .plugins import Registry
-from .records import Record, Schema, plain
-from .runs import ANSWERS
+from ..arrays import Array, Fields
+from ..dataset import Dataset
+from ..evaluate import Answers
+from ..kinds import Modality
+from ..pictures import Picture, Series
+from ..plugins import Registry
+from ..records import Record, Schema, plain
+from ..runs import ANSWERS
 
 # Values of a series that are drawn, and channels; characters of a cell.
 MOST_STEPS, MOST_CHANNELS, MOST_LETTERS = 240, 4, 300

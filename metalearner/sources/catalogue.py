@@ -1,6 +1,6 @@
 """The data sets that come along: one folder each in datasets/, with a card and its files or where to fetch them.
 
-Beside them made ones, of which there are no folders: `metalearner/made.py` knows them. Nothing is fetched over the network:
+Beside them made ones, of which there are no folders: `metalearner/sources/made.py` knows them. Nothing is fetched over the network:
 sources are packages that are installed and archives that lie beside the project.
 """
 
@@ -15,12 +15,12 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from ..errors import DataError, unknown
+from ..home import home
 from . import made
-from .errors import DataError, unknown
 from .fetchers import FETCHERS
-from .home import home
 
-DATASETS = Path(__file__).parent.parent / "datasets"
+DATASETS = Path(__file__).parent.parent.parent / "datasets"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _made(bias: str) -> list[Card]:
     summary = (made.BIASES[bias].__doc__ or "").strip()
     return [
         Card(name=f"made-{bias}-{i}", group=f"made-{bias}", modality=made.modality(bias), title=f"Made: {summary}",
-             sentence="what is it?", licence="MIT", source="metalearner/made.py", fetch=f"made:{bias}?variant={i}",
+             sentence="what is it?", licence="MIT", source="metalearner/sources/made.py", fetch=f"made:{bias}?variant={i}",
              synthetic=True, target="target" if made.modality(bias) == "tabular" else "")
         for i in range(made.VARIANTS)
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def _fetch(card: Card, into: Path) -> None:
     where, _, options = rest.partition("?")
     fetchers = FETCHERS | {"made": made.make}
     if scheme not in fetchers:
-        raise DataError(*unknown("fetch scheme", scheme, fetchers, "The schemes are in metalearner/fetchers.py."))
+        raise DataError(*unknown("fetch scheme", scheme, fetchers, "The schemes are in metalearner/sources/fetchers.py."))
     try:
         fetchers[scheme](where, into, **dict(parse_qsl(options)))
     except (KeyError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile) as problem:

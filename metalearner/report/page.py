@@ -10,15 +10,15 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from ..errors import UserError
+from ..markup import amounts, cell, items, number, table, words
+from ..pictures import Picture
+from ..plugins import Registry
+from ..records import Config
+from ..report_style import STYLE
 from .account import WATTS, Account
 from .diagram import diagram
-from .errors import UserError
 from .examples import Example, outcome, worst
-from .markup import amounts, cell, items, number, table, words
-from .pictures import Picture
-from .plugins import Registry
-from .records import Config
-from .report_style import STYLE
 from .svg import svg
 from .text import limit_lines
 
