@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from . import events, runs
+from .dataset import Dataset
 from .errors import UserError
 from .home import home
 from .pictures import Picture, Series
-from .records import Scorecard, Task
+from .plugins import Registry
+from .records import Scorecard, Task, View
 from .search import FULL
+from .setting import Setting
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.
 WATTS = 10.0
@@ -191,6 +194,17 @@ class Account:
             found.append(("train", f"{name}, {share:.0%} of the model", why))
         return found
 
+    def views(self, registry: Registry) -> dict[str, View]:
+        """How the data look as tensors; empty before they are prepared."""
+        folder = self.folder / "data"
+        return Setting(Dataset.open(folder), registry).views if (folder / "dataset.json").exists() else {}
+
+    def members(self) -> list[tuple[float, dict[str, Any]]]:
+        """What the packaged model is made of: shares with proposals, the largest first."""
+        proposals = {t["number"]: t["proposal"] for t in self.trials}
+        ordered = sorted(self.weights.items(), key=lambda item: -item[1])
+        return [(share, proposals[number]) for number, share in ordered if number in proposals]
+
     def cost(self) -> dict[str, float] | None:
         """Seconds, core-hours and an estimate of watt-hours; None before the end."""
         if self.result is None:
@@ -213,6 +227,7 @@ class Account:
             parts += [f"--{name}", str(asked[name])] if asked.get(name, value) != value else []
         parts += ["--families", ",".join(asked["families"])] if asked.get("families") else []
         parts += [part for name in asked.get("callbacks", ()) for part in ("--callback", name)]
+        parts += [f"--narrow={one}" for one in asked.get("narrow", ())]
         parts += [f"--{flag}" for flag in ("cold", "blind") if asked.get(flag)]
         return shlex.join(parts)
 

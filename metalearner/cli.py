@@ -71,6 +71,9 @@ def run(
     families: Annotated[
         str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
     ] = "",
+    narrow: Annotated[
+        list[str] | None, typer.Option(help='Search a number less widely: "trees.leaves=8..64". May be given again.')
+    ] = None,
     workers: Annotated[int, typer.Option(help="Trials at once, a core each; 0: as many as there are.", min=0)] = 2,
     executor: Annotated[
         str, typer.Option(help="Where trials run: local, inline (this process), or what a plugin brings (ray).")
@@ -89,7 +92,7 @@ def run(
     wish = Wish(sentence, target, metric, goal, group_by, max_size, max_latency)
     named = tuple(n.strip() for n in families.split(",") if n.strip())
     request = Request(source, wish, parse_budget(budget), out, test, seed, cold, blind, executor, workers, address,
-                      searcher, named, tuple(callback or ()))  # fmt: skip
+                      searcher, named, narrow=tuple(narrow or ()), callbacks=tuple(callback or ()))  # fmt: skip
     _run(request, as_json, quiet)
 
 
@@ -222,6 +225,22 @@ def importance(
     found = measure(folder, plugins.load())
     lines = [f"{one['column'][:40]:<40} {one['drop']:+.4f} ± {one['spread']:.4f}" for one in found]
     typer.echo(json.dumps(found) if as_json else "\n".join(lines))
+
+
+@app.command()
+def augmentations(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder of a run, or of kept data.", metavar="RUN", show_default=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what training may make of rows; with --json, a few of them changed in each way."""
+    from . import plugins
+    from .augmentations import augmentations as make
+    from .augmentations import said
+
+    found = make(folder, plugins.load())
+    typer.echo(json.dumps([way.to_json() for way in found]) if as_json else "\n".join(said(found)))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from . import open_bundle, plugins
+from . import plugins
 from .deploy import Bundle
 from .errors import UserError
 from .home import home
@@ -212,7 +212,7 @@ class _Packed:
 
     @cached_property
     def bundle(self) -> Bundle:
-        return open_bundle(self.folder)
+        return Bundle.open(self.folder, plugins.load())
 
     def __getstate__(self) -> dict[str, bytes]:
         files = (file for file in self.folder.rglob("*") if file.is_file())

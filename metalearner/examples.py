@@ -134,7 +134,7 @@ def _example(fields: Fields, row: int) -> Example:
         elif _written(cell):
             values[name] = _text(cell)[:MOST_LETTERS]
         elif _pictorial(cell):
-            images[name] = png(_bytes(np.asarray(cell)))
+            images[name] = png(fitted(np.asarray(cell)))
         else:
             series[name] = _line(name, column, np.asarray(cell, float))
     return Example(row, values, images, series)
@@ -161,8 +161,8 @@ def _pictorial(cell: Any) -> bool:
     return cell.dtype == np.uint8 and cell.ndim in (2, 3) and min(cell.shape[:2]) >= 4
 
 
-def _bytes(cell: np.ndarray) -> np.ndarray:
-    """(h, w, 1 | 3) of at most MOST_PIXELS a side."""
+def fitted(cell: np.ndarray) -> np.ndarray:
+    """Bytes (h, w) or (h, w, c) as (h, w, 1 | 3) of at most MOST_PIXELS a side."""
     cell = cell[..., None] if cell.ndim == 2 else cell
     step = max(1, -(-max(cell.shape[:2]) // MOST_PIXELS))
     cell = cell[::step, ::step, : 3 if cell.shape[2] >= 3 else 1]

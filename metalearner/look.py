@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import events, sources
+from . import events, grammar, sources
 from .data import read
 from .deploy import Bundle
 from .describe import sights
 from .errors import DataError
 from .evaluate import Answers, Evidence, evaluate
 from .events import Story
-from .kinds import Moment, Source
+from .kinds import Family, Float, Int, Moment, Source
 from .knowledge import Base, plane
 from .markup import amounts, card, items, number, table
 from .monitor import Coverage, coverage
@@ -70,6 +71,7 @@ def look(request: Request, registry: Registry, pictures: bool = False, keep: Pat
         base = Base.open()
         foresight = foresee(setting, base, request, story)
         prior = foresight.prior
+        soft = {name: spread(known, registry.productions) for name, known in prior.soft.items()}
         found = plain(
             {
                 "name": source.name,
@@ -79,6 +81,7 @@ def look(request: Request, registry: Registry, pictures: bool = False, keep: Pat
                 "columns": reading.schema.columns,
                 "metrics": setting.output.metrics,
                 "families": {name: f.level for name, f in foresight.families.items()},
+                "summaries": {name: f.summary for name, f in foresight.families.items()},
                 "prepared": next(e for e in events.read(story.file) if e["stage"] == "prepare"),
                 "plane": plane(base, foresight.description),
                 "description": foresight.description,
@@ -89,13 +92,33 @@ def look(request: Request, registry: Registry, pictures: bool = False, keep: Pat
                 "reasons": prior.reasons,
                 "productions": prior.productions,
                 "leanings": prior.leanings,
-                "soft": {name: spread(known, registry.productions) for name, known in prior.soft.items()},
+                "space": {name: space(f, registry, soft.get(name, {})) for name, f in foresight.families.items()},
+                "soft": soft,
                 "learnt": [{**e.to_json(), "told": str(e)} for e in foresight.learnt],
                 "forecast": prior.forecast,
                 "proposals": foresight.portfolio.ask(5, [], Moment()),
             }
         )
         return Look(found)
+
+
+def space(family: Family, registry: Registry, soft: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is searched of a family, as `--narrow` calls it: ends or options, and between what ends past runs did well."""
+    skeleton = family.presets[0]
+    well = {
+        f"{node.production}.{number}": soft[place]
+        for path, node in skeleton.walk()
+        for number in registry.productions[node.production].space()
+        if (place := grammar.address(path, number)) in soft
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in grammar.listed(skeleton, registry.productions).items():
+        if isinstance(values, Float | Int):
+            found[name] = {"low": values.low, "high": values.high, "log": values.log, "whole": isinstance(values, Int)}
+        else:
+            found[name] = {"options": [grammar.word(option) for option in values.options]}
+        found[name]["well"] = well.get(name)
+    return found
 
 
 def appraise(bundle: Bundle, rows: Source) -> tuple[Scorecard, Coverage | None]:

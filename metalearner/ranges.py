@@ -71,6 +71,19 @@ class Name:
 Range = Float | Int | Choice | Name
 
 
+def nearest(values: Range, value: Any) -> Any:
+    """The value where the range holds it, else the nearer end; of a choice its default.
+
+    >>> nearest(Int(8, 64, 16), 200), nearest(Choice(("sgd",)), "adamw")
+    (64, 'sgd')
+    """
+    if values.holds(value):
+        return value
+    if isinstance(values, Choice | Name) or isinstance(value, bool) or not isinstance(value, int | float):
+        return values.default
+    return at(values, placed(values, value))
+
+
 def placed(values: Float | Int, value: float) -> float:
     """Where in its range, or in the range's logarithm, a number lies: 0..1.
 

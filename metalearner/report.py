@@ -11,11 +11,13 @@ from html import escape
 from pathlib import Path
 
 from .account import WATTS, Account
+from .diagram import diagram
 from .errors import UserError
 from .examples import Example, outcome, worst
 from .markup import amounts, cell, items, number, table, words
 from .pictures import Picture
 from .plugins import Registry
+from .records import Config
 from .report_style import STYLE
 from .svg import svg
 from .text import limit_lines
@@ -37,6 +39,7 @@ def report(folder: Path, registry: Registry) -> str:
         _head(account),
         _section("How good it is", _goodness(account, registry)),
         _section("The worst errors", _worst(worst(folder, registry))),
+        _section("What it is made of", _members(account, registry)),
         _section("What was decided, and why", _decisions(account)),
         _section("How the search went", _search(account)),
         _section("What past runs say", _neighbours(account)),
@@ -122,6 +125,16 @@ def _worst(found: Sequence[Example]) -> str:
         values = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(cell(v))}</dd>" for k, v in few)
         cards.append(f'<figure class="row"><figcaption>{lead}</figcaption>{images}{series}<dl>{values}</dl></figure>')
     return f'<div class="rows">{"".join(cards)}</div>' if cards else ""
+
+
+def _members(a: Account, registry: Registry) -> str:
+    """Each member of the ensemble, drawn."""
+    views = a.views(registry)
+    drawn = [
+        f"<figure><h3>{escape(p['family'])}, {share:.0%}</h3>{diagram(Config.from_json(p['config']), registry.productions, views)}</figure>"
+        for share, p in a.members()
+    ]
+    return f'<div class="members">{"".join(drawn)}</div>' if drawn else ""
 
 
 def _neighbours(a: Account) -> str:

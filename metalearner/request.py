@@ -34,6 +34,7 @@ class Request:
     families: tuple[str, ...] = ()  # that may be used; all when empty
     callbacks: tuple[str, ...] = ()  # that are told what happens
     learn: bool = True  # what the run teaches goes into the user's knowledge base
+    narrow: tuple[str, ...] = ()  # numbers that are searched less widely: "trees.leaves=8..64"
 
     @property
     def fraction(self) -> float | None:
@@ -65,13 +66,15 @@ class Request:
             "families": self.families,
             "callbacks": self.callbacks,
             "learn": self.learn,
+            "narrow": self.narrow,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], out: Path) -> Request:
         """Read back what `to_json` gave, for the run in folder `out`."""
         names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher", "learn")
-        kept = {k: data[k] for k in names if k in data} | {k: tuple(data.get(k, ())) for k in ("families", "callbacks")}
+        kept = {k: data[k] for k in names if k in data}
+        kept |= {k: tuple(data.get(k, ())) for k in ("families", "narrow", "callbacks")}
         return cls(**kept, wish=Wish(**data["wish"]), budget=Budget(**data["budget"]), out=out)
 
 

@@ -81,8 +81,8 @@ class Run:
         if s.goal is not None:
             figures.append((number(s.goal), "goal", "met" if s.goal_met else "missed"))
         rows = [
-            (t.family, number(t.score), f"{t.weight:.0%}" if t.weight else "", f"{t.seconds:.1f} s")
-            for t in shown.itertuples()
+            (t["family"], number(t["score"]), f"{t['weight']:.0%}" if t["weight"] else "", f"{t['seconds']:.1f} s")
+            for t in shown.to_dict("records")
         ]
         board = table(("family", "score", "share", "took"), rows, numbers=(1, 2, 3))
         return card(f"{self.task.target} · {self.task.output}", amounts(figures), board, items(s.diagnosis))

@@ -30,7 +30,7 @@ from .monitor import reference
 from .observers import Observers
 from .plugins import Registry
 from .predictor import Predictor
-from .propose import Blocks, Here, Portfolio, Ranker, propose
+from .propose import Blocks, Here, Portfolio, Ranker, moved, propose
 from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
@@ -129,7 +129,7 @@ def formulate_and_prepare(
     """Stages 1 and 2: what is wanted, and the data cleaned, folded and sealed. Without a reading they are there already."""
     data = folder / "data"
     if reading is None:
-        return Setting(Dataset.open(data), registry, request.families), Sealed.find(data / "sealed")
+        return Setting(Dataset.open(data), registry, request.families, request.narrow), Sealed.find(data / "sealed")
     wish = source.wish(request.wish)
     target = find_target(reading.schema, wish)
     reading = reading.naming(target[0])
@@ -143,7 +143,7 @@ def formulate_and_prepare(
     story.tell("prepare", card=dataset.card, rows=dataset.rows, sealed=sealed.rows if sealed else 0,
                folds=len(dataset.folds), apart=len(dataset.apart), findings=dataset.findings,
                kinds=_kinds(reading))  # fmt: skip
-    return Setting(dataset, registry, request.families), sealed
+    return Setting(dataset, registry, request.families, request.narrow), sealed
 
 
 def prepare_search(
@@ -212,7 +212,7 @@ def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
 def proposer(request: Request, setting: Setting, foresight: Foresight, begun: list[Proposal]) -> Proposer:
     """What the searcher asked for makes of this task."""
     registry = setting.registry
-    productions = library.known(registry.productions, foresight.learnt)
+    productions = library.known(setting.productions, foresight.learnt)
     scope = Scope(foresight.families, productions, registry.learners, setting.views, setting.metric,
                   foresight.prior, foresight.portfolio, tuple(begun), request.seed)  # fmt: skip
     return registry.get("searchers", searcher(request, registry)).begin(scope)
@@ -256,6 +256,9 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
     blocks = Blocks(library.known(registry.productions, learnt), setting.views, description.numbers)
     prior = propose(setting.task, recall, families, setting.metric, setting.baseline, here, blocks)
     portfolio = Portfolio(recall, prior, families, here, judge=ranker.about(description) if ranker else None)
+    if request.narrow:
+        prior = replace(prior, soft=moved(prior.soft, setting.narrowing))
+        portfolio.keep_to({c.key for c in portfolio.candidates if setting.narrowing.holds(c.config)})
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
                reasons=prior.reasons, forecast=prior.forecast,
                loss=setting.output.choose_loss(dataset.state, setting.task.metric, dataset.target))  # fmt: skip

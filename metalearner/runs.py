@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from . import disk, machine
@@ -89,6 +90,12 @@ def request_of(folder: Path) -> Request:
 
 def versions(registry: Registry) -> dict[str, str]:
     """What a result depends on: Python, the libraries that compute, the plugins."""
+    return _libraries() | {p.distribution: p.version for p in registry.plugins if not p.failure}
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    """Looked up once: it reads folders, and each trial of a run is kept with it."""
     from importlib import metadata
 
     found = {"python": platform.python_version()}
@@ -97,7 +104,7 @@ def versions(registry: Registry) -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found | {p.distribution: p.version for p in registry.plugins if not p.failure}
+    return found
 
 
 def hardware() -> str:

@@ -8,7 +8,8 @@ from functools import cached_property
 from . import grammar
 from .dataset import Dataset
 from .errors import TaskError, unknown
-from .kinds import Aim, Family, Metric, Modality, Output, Transform
+from .grammar import Narrowing
+from .kinds import Aim, Family, Metric, Modality, Output, Production, Transform
 from .plugins import Registry
 from .records import Config, Description, Task, View
 
@@ -23,6 +24,7 @@ class Setting:
     dataset: Dataset
     registry: Registry
     only: tuple[str, ...] = ()  # families that may be used, all when empty; INVENTED stands for what search composes
+    narrow: tuple[str, ...] = ()  # numbers that are searched less widely, as `Narrowing.read` takes them
 
     @property
     def task(self) -> Task:
@@ -53,6 +55,16 @@ class Setting:
     def aim(self) -> Aim:
         """Output, state and metric in one, for learners."""
         return Aim(self.output, self.dataset.state, self.metric, self.registry)
+
+    @cached_property
+    def narrowing(self) -> Narrowing:
+        """What `narrow` says. Raises TaskError where it cannot be."""
+        return Narrowing.read(self.narrow, self.registry.productions)
+
+    @cached_property
+    def productions(self) -> dict[str, Production]:
+        """What search may make configs of: the registry's productions, as far as they are not narrowed."""
+        return self.narrowing.of(self.registry.productions)
 
     @cached_property
     def views(self) -> dict[str, View]:
@@ -111,4 +123,5 @@ class Setting:
         }
 
     def _complete(self, config: Config) -> Config:
-        return grammar.complete(config, self.registry.productions)
+        """With every number written out, and moved into the space that is left."""
+        return self.narrowing.moved(grammar.complete(config, self.productions))

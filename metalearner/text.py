@@ -119,9 +119,22 @@ def explanation_lines(look: Mapping[str, Any]) -> list[str]:
     lines += ["learnt from past runs", *learnt] if learnt else []
     likeliest = sorted(look["soft"], key=lambda name: -look["odds"][name])[:FAMILIES_SHOWN]
     narrowed = [f"  {name}: {_narrowed(look['soft'][name])}" for name in likeliest if look["soft"][name]]
-    return lines + (
-        ["numbers that are looked for first where they did well on neighbours", *narrowed] if narrowed else []
-    )
+    lines += ["numbers that are looked for first where they did well on neighbours", *narrowed] if narrowed else []
+    shown = sorted(look["space"], key=lambda name: -look["odds"][name])[:FAMILIES_SHOWN]
+    shown = sorted(look["space"], key=lambda name: -look["odds"][name])[:FAMILIES_SHOWN]
+    searched = _searched([look["space"][name] for name in shown])
+    return [*lines, "what is searched; --narrow trees.leaves=8..64, say, searches less of it", *searched]
+
+
+def _searched(families: Iterable[Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A line for each production that families are made of: its numbers with their ends or options."""
+    found: dict[str, dict[str, str]] = {}
+    for space in families:
+        for place, told in space.items():
+            name, _, number = place.rpartition(".")
+            ends = ",".join(told["options"]) if "options" in told else f"{told['low']:g}..{told['high']:g}"
+            found.setdefault(name, {})[number] = ends
+    return [f"  {name}: " + "  ".join(f"{n} {ends}" for n, ends in own.items()) for name, own in found.items()]
 
 
 def _narrowed(spread: Mapping[str, Any]) -> str:

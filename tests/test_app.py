@@ -131,11 +131,46 @@ def test_a_data_set_is_understood_looked_at_and_proposed_for(space):
     prepare = shown("prepare_page.py")
     assert {m.label: m.value for m in prepare.metric}["Sealed test"] == "67"
     assert "11 rows have no sex" in words(prepare) and len(prepare.dataframe) == 2
+    assert "not augmented" in words(prepare)  # rows of columns alone; nothing is asked of a process
     propose = shown("propose_page.py")
     assert len(propose.get("plotly_chart")) >= 1 and len(propose.dataframe) == 2
+    assert len(propose.get("image")) == 5  # the first to be tried, drawn
     propose.multiselect[1].set_value(["linear", "invented"]).run()
     left = Draft.open(space)
     assert left.vetoed == ("linear", "invented") and "linear" not in left.families and "trees" in left.families
+
+
+def test_the_search_space_is_narrowed_by_sliders_and_put_back(space):
+    Draft("penguins", "penguins", "tell the sex of a penguin from its measurements").keep(space)
+    page = until("propose_page.py", lambda t: len(t.select_slider))
+    next(s for s in page.selectbox if s.label == "Of the family").set_value("trees").run()
+    leaves = next(s for s in page.select_slider if s.label == "leaves")
+    assert leaves.value == (4, 128) and "Ends of a tree" in leaves.help
+    leaves.set_value((8, 47)).run()
+    next(m for m in page.multiselect if m.label == "extra").set_value(["true"]).run()
+    assert Draft.open(space).narrow == ("trees.leaves=8..47", "trees.extra=true")
+    again = until("propose_page.py", lambda t: len(t.select_slider))  # as it is after a reload
+    next(s for s in again.selectbox if s.label == "Of the family").set_value("trees").run()
+    assert next(s for s in again.select_slider if s.label == "leaves").value == (8, 47)
+    next(b for b in again.button if b.label == "Search all again").click().run()
+    assert Draft.open(space).narrow == () and not again.exception
+    assert next(s for s in again.select_slider if s.label == "leaves").value == (4, 128)
+
+
+def test_what_was_narrowed_is_what_a_run_is_asked(space):
+    draft = Draft("penguins", "penguins", "tell the sex", budget="1trials").narrowed("trees.leaves", "8..9")
+    folder = processes.start(space, draft.narrowed("trees.leaves", "8..16").narrowed("trees.extra", "true"))
+    deadline = time.monotonic() + 60
+    while not (folder / "request.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert json.loads((folder / "request.json").read_text())["narrow"] == ["trees.leaves=8..16", "trees.extra=true"]
+    processes.stop(folder)
+
+
+def test_rows_are_shown_as_training_may_change_them(space):
+    Draft("digits", "digits").keep(space)
+    page = until("prepare_page.py", lambda t: "RandAugment" in words(t), 90)
+    assert "mixed with another row" in words(page) and len(page.get("image")) == 12 + 7 * 5
 
 
 def test_the_task_can_be_changed_by_hand(space):
@@ -240,7 +275,10 @@ def test_a_result_shows_score_pictures_errors_and_what_it_is_made_of(finished):
     assert labels == ["accuracy", "95 % interval", "Naive baseline", "Measured on"]
     assert "missed" in page.warning[0].value
     page = until("result_page.py", lambda t: len(t.get("plotly_chart")) == 3)  # what it relies on takes a moment
-    assert any("%" in e.label for e in page.expander) and "metalearner run" in page.code[-1].value
+    assert (
+        len(page.get("image")) == sum("%" in e.label for e in page.expander) >= 1
+        and "metalearner run" in page.code[-1].value
+    )
     assert [b.label for b in page.get("download_button")] == ["Bundle", "Report", "Card"]
 
 
@@ -276,7 +314,23 @@ def test_a_server_is_started_tried_and_stopped(finished):
 def test_knowledge_is_counted_once_in_a_process_of_its_own():
     page = until("knowledge_page.py", lambda t: len(t.metric))
     assert int(page.metric[0].value.replace(",", "")) > 10_000
-    assert len(page.dataframe) == 2
+    assert len(page.dataframe) == 2 and list(page.dataframe[0].value.index).count("invented") == 1
+    assert "your next run begins the line" in words(page) and not page.get("plotly_chart")
+
+
+def test_how_the_base_grew_is_drawn_from_the_days_of_its_records(own_home):
+    from metalearner.knowledge import Base
+    from metalearner.records import Config, DatasetCard, Description, Experience
+
+    card = DatasetCard("mine", "mine", "tabular", 50, "hash")
+    tried = Experience(card.id, "hash", {"output": "classification", "metric": "accuracy"}, Config("linear"), "linear", 0, 1.0,
+                       "ok", "accuracy", 0.9, 0.5, 0.8, 1.0, {}, {"python": "3.11"}, "laptop")  # fmt: skip
+    with Base.open() as base:
+        assert base.add(card, Description("1", {"classes": 2.0}, ()), [tried]) == []
+    page = until("knowledge_page.py", lambda t: len(t.get("plotly_chart")))
+    drawn = [json.loads(chart.proto.spec)["data"][0] for chart in page.get("plotly_chart")]
+    assert [line["name"] for line in drawn] == ["Fits", "Groups of data sets"]
+    assert [line["y"][1] - line["y"][0] for line in drawn] == [1, 1] and "the lines begin with them" in words(page)
 
 
 def test_a_plugin_that_fails_is_named_with_its_reason(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def metalearner(*arguments, **keywords):
 
 VERBS = ["run", "describe", "propose", "resume", "predict", "evaluate", "serve", "monitor", "app", "doctor", "kb stats", "kb build",
          "kb grow", "kb verify", "kb pack", "kb train", "kb evaluate", "plugin list", "report", "explain", "importance",
-         "open", "follow"]  # fmt: skip
+         "open", "follow", "augmentations"]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS)

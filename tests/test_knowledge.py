@@ -8,6 +8,7 @@ import multiprocessing
 import sqlite3
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,10 @@ def experience(of: DatasetCard, family: str = "linear", skill: float | None = 0.
         versions={"python": "3.11.4", "torch": "2.13.0+cpu"}, hardware="x86_64 2 cores linux",
     )  # fmt: skip
     return replace(made, **changes)
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def fill(base: Base, names: str = "abcdef", rows: int = 500) -> dict[str, DatasetCard]:
@@ -651,8 +656,52 @@ def test_stats_count_records_groups_winners_failures_and_seconds(base: Base) -> 
             "image": {"data_sets": 1, "groups": 1, "records": 2, "winners": {"cnn": 1}},
             "tabular": {"data_sets": 2, "groups": 2, "records": 4, "winners": {"trees": 2}},
         },
+        "growth": {today(): {"records": 6, "data_sets": 3, "groups": 2}},
     }  # fmt: skip
     assert base.groups()[image.id] == base.groups()[cards["a"].id] == "a"
+
+
+def test_growth_is_told_by_the_day_on_which_records_came(tmp_path: Path) -> None:
+    a, b = card("a"), card("b")
+    lines = [Line.of(card("a")), Line.of(card("b")), Line.of(experience(a, "linear", 0.5)),
+             replace(Line.of(experience(b, "trees", 0.6)), day="2025-03-01"), replace(Line.of(experience(b, "mlp", 0.7)), day="2025-02-01"),
+             replace(Line.of(experience(b, "cnn", 0.7)), day="no day")]  # fmt: skip
+    append(tmp_path / "shipped" / "records" / "tabular.jsonl", lines)
+    base = Base.open(tmp_path / "home", shipped=tmp_path / "shipped")
+    base.add(card("c"), description(1), [experience(card("c"))])
+    assert base.stats()["growth"] == {
+        "undated": {"records": 2, "data_sets": 2, "groups": 2},
+        "2025-02-01": {"records": 3, "data_sets": 2, "groups": 2},
+        "2025-03-01": {"records": 4, "data_sets": 2, "groups": 2},
+        today(): {"records": 5, "data_sets": 3, "groups": 3},
+    }  # fmt: skip
+    other = Base.open(tmp_path / "other", shipped=None)  # what is merged keeps its day, what has none came today
+    assert other.merge(tmp_path / "shipped" / "records" / "tabular.jsonl") == []
+    assert list(other.stats()["growth"]) == ["2025-02-01", "2025-03-01", today()]
+
+
+def test_the_day_is_no_part_of_what_a_record_is(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(base, "a")
+    before = {(line.kind, line.id) for line in read(base.own).lines}
+    later = Line.of(experience(card("a")))
+    assert replace(later, day="2030-01-01").id == later.id == digest(later.record)
+    assert base.add(card("a"), description(0), [experience(card("a"))]) == []
+    assert {(line.kind, line.id) for line in read(base.own).lines} == before
+    assert {line.day for line in read(base.own).lines} == {today()}
+
+
+def test_a_base_of_before_days_were_noted_is_read_on(tmp_path: Path) -> None:
+    base = Base.open(tmp_path, shipped=None)
+    fill(base, "a")
+    base.close()
+    with sqlite3.connect(tmp_path / "knowledge" / "knowledge.db") as db:
+        db.execute("ALTER TABLE experiences DROP COLUMN day")
+        db.execute("DELETE FROM migrations WHERE name = 'm002_days'")
+    again = Base.open(tmp_path, shipped=None)
+    assert again.add(card("b"), description(1), [experience(card("b"))]) == []
+    assert again.stats()["growth"] == {
+        "undated": {"records": 2, "data_sets": 1, "groups": 1}, today(): {"records": 3, "data_sets": 2, "groups": 2},
+    }  # fmt: skip
 
 
 def test_a_sample_to_verify_is_drawn_by_chance_from_what_went_well(base: Base) -> None:

@@ -105,6 +105,15 @@ def test_what_a_notebook_shows_touches_nothing_else_on_its_page():
     assert "prefers-color-scheme" not in style  # the notebook says itself whether it is dark
 
 
+def test_every_member_of_the_model_is_drawn(told, registry):
+    account = Account.open(told)
+    made = re.search(r"<h2>What it is made of</h2>(.*?)</section>", report(told, registry)).group(1)
+    assert made.count("<svg") == made.count(">answer</text>") == len(account.weights) >= 1
+    assert [share for share, _ in account.members()] == sorted(account.weights.values(), reverse=True)
+    for share, proposal in account.members():
+        assert f"<h3>{proposal['family']}, {share:.0%}</h3>" in made
+
+
 def test_an_account_says_what_the_files_say(told):
     account, found = Account.open(told), json.loads((told / "run.json").read_text())
     assert account.state == "finished" and account.score.value == found["score"]["value"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from types import MappingProxyType
 
 import optuna
@@ -139,14 +141,26 @@ def test_tensorboard_gets_the_files_of_its_callback_from_any_run(folder, registr
         def hear(self, event):
             (self.folder / "tensorboard" / event["stage"]).touch()
 
-    from dataclasses import replace
-
     registry = replace(registry, callbacks=MappingProxyType({"tensorboard": Boards()}))
     words, _ = command("tensorboard", folder, 0, registry)
     assert words[words.index("--logdir") + 1] == str(folder / "tensorboard")
     assert (folder / "tensorboard" / "learned").exists()
     with pytest.raises(UserError, match="callback 'tensorboard' is not installed"):
         command("tensorboard", folder, 0, replace(registry, callbacks=MappingProxyType({})))
+
+
+@pytest.mark.parametrize(("on", "begun"), [([], [["tensorboard"]]), (["tensorboard"], [])])
+def test_of_a_run_that_goes_on_the_files_are_written_as_it_does(on, begun, folder, registry, monkeypatch):
+    from metalearner.viewers import boards
+
+    request = json.loads((folder / "request.json").read_text()) | {"callbacks": on}
+    (folder / "request.json").write_text(json.dumps(request))
+    found = []
+    monkeypatch.setattr(boards, "Observers", lambda names, folder: found.append(names))
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        boards.write(Account.open(folder), registry)
+    assert found == begun
 
 
 @pytest.mark.parametrize("name", ["optuna", "datasette"])

@@ -10,12 +10,14 @@ from .derivation import derive, derive_net
 from .drawing import outline, sketch
 from .forms import bag, identity, likeness, shape, unfold
 from .learned import Learned, spelled
-from .paths import address, check, complete, draw, loose, numbers, sample, space, with_numbers
+from .narrow import Narrowing, listed, values_of, word
+from .paths import address, check, complete, draw, given, loose, numbers, sample, space, with_numbers
 from .types import Misfit, Productions, fits, flow, production, reached, shown, unfolded
 from .vary import cross, mutate
 
 __all__ = [
-    "Choice", "Float", "Int", "Learned", "Misfit", "Name", "Productions", "address", "at", "bag", "check", "complete", "cross",
-    "derive", "derive_net", "draw", "fits", "flow", "identity", "likeness", "loose", "mutate", "numbers", "outline", "placed", "production",
-    "reached", "sample", "shape", "shown", "sketch", "space", "spelled", "unfold", "unfolded", "with_numbers",
+    "Choice", "Float", "Int", "Learned", "Misfit", "Name", "Narrowing", "Productions", "address", "at", "bag", "check",
+    "complete", "cross", "derive", "derive_net", "draw", "fits", "flow", "given", "identity", "likeness", "listed", "loose",
+    "mutate", "numbers", "outline", "placed", "production", "reached", "sample", "shape", "shown", "sketch", "space",
+    "spelled", "unfold", "unfolded", "values_of", "with_numbers", "word",
 ]  # fmt: skip

@@ -34,10 +34,15 @@ def loose(config: Config, productions: Productions) -> dict[str, Range]:
     return found
 
 
+def given(config: Config) -> dict[str, Any]:
+    """The numbers that a config names, by path."""
+    return {address(path, k): v for path, node in config.walk() for k, v in node.numbers.items()}
+
+
 def numbers(config: Config, productions: Productions) -> dict[str, Any]:
     """The value of every number, by path; what the config leaves open has its default."""
-    given = {address(path, k): v for path, node in config.walk() for k, v in node.numbers.items()}
-    return {path: given.get(path, values.default) for path, values in space(config, productions).items()}
+    named = given(config)
+    return {path: named.get(path, values.default) for path, values in space(config, productions).items()}
 
 
 def with_numbers(config: Config, values: Mapping[str, Any]) -> Config:

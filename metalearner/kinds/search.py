@@ -56,7 +56,7 @@ class Scope:
     """What a searcher may choose from, and what is known beforehand."""
 
     families: Mapping[str, Family]  # those that take the data, every number of their presets written out
-    productions: Mapping[str, Production]
+    productions: Mapping[str, Production]  # what they search is all that may be proposed: users may have narrowed it
     learners: Mapping[str, Learner]
     views: Mapping[str, View]
     metric: Metric

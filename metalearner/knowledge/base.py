@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from ..home import home as user_home
 from ..records import DatasetCard, Description, Experience, Recall, Task
 from . import places, text
 from .embedder import Embedder
+from .growth import growth
 from .memory import Archive, Memory, aligned, best, comparable
 from .store import FULL, Store
 from .trust import check_card, check_description, check_experience
@@ -210,7 +212,7 @@ class Base:
         return self._memory.recall(description, task, k)
 
     def stats(self) -> dict[str, Any]:
-        """Counts of records, data sets and groups, by modality; which families win; failures; seconds."""
+        """Counts of records, data sets and groups, by modality and over time; which families win; failures; seconds."""
         groups, modalities = self.groups(), {i: c.modality for i, c in self.cards().items()}
         everything = self.archive.experiences(list(modalities))
         by: dict[str, dict[str, Any]] = {}
@@ -231,6 +233,7 @@ class Base:
             "data_sets": len(modalities),
             "groups": len(set(groups.values())),
             "by_modality": by,
+            "growth": growth(self.store, groups),
             "learnt": self.learnt(),
             "failures": {row["outcome"]: row["n"] for row in outcomes if row["outcome"] != "ok"},
             "seconds": seconds,
@@ -268,7 +271,9 @@ class Base:
         if file is None:
             return [f"{len(lines)} records were not kept: the knowledge base cannot be written here."]
         known = self.store.known(lines)
-        new = list({(line.id, line.dataset): line for line in lines if (line.id, line.dataset) not in known}.values())
+        today = datetime.now(UTC).date().isoformat()
+        dated = [line if line.day else replace(line, day=today) for line in lines]
+        new = list({(line.id, line.dataset): line for line in dated if (line.id, line.dataset) not in known}.values())
         if new:
             try:
                 text.append(file, new)

@@ -37,7 +37,12 @@ def m001_records(db: sqlite_utils.Database) -> None:
     db.table("sources").create({"path": str, "size": int, "mtime": int, "known": int, "digest": str}, pk="path")
 
 
-MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (m001_records,)
+def m002_days(db: sqlite_utils.Database) -> None:
+    """The day on which what was tried came in; empty where nobody noted it."""
+    db.table("experiences").add_column("day", str, not_null_default="")
+
+
+MIGRATIONS: tuple[Callable[[sqlite_utils.Database], None], ...] = (m001_records, m002_days)
 
 
 class Store:
@@ -250,5 +255,6 @@ def _row(line: text.Line) -> dict[str, Any]:
         **found,
         "output": e.task.get("output", ""),
         "config": digest(line.record["config"]),
+        "day": line.day,
         "record": record,
     }

@@ -1,7 +1,8 @@
 """Records as text: append-only JSON lines, each addressed by the hash of its record.
 
-    {"kind": "dataset" | "description" | "experience", "id": SHA-256, "dataset": ..., "record": {...}}
+    {"kind": "dataset" | "description" | "experience", "id": SHA-256, "dataset": ..., "day": "2026-11-26", "record": {...}}
 
+The day is the one on which a record came into the base that first wrote it; it is no part of what the record says, nor of its id.
 Text is the truth, everything else is derived from it. Merging two files is set union by id. A process
 killed in mid-write leaves at most one torn last line, which readers pass over and the next writer ends. Records that ship
 are packed: the same lines in a fixed order, compressed by gzip, so that `zcat` shows them and equal records are equal files.
@@ -16,6 +17,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,13 @@ KINDS = {DatasetCard: "dataset", Description: "description", Experience: "experi
 
 @dataclass(frozen=True)
 class Line:
-    """One record with its kind, its id and, for a description, the data set it describes."""
+    """One record with its kind, its id, for a description the data set it describes, and the day on which it came."""
 
     kind: str
     id: str
     record: dict[str, Any]
     dataset: str = ""
+    day: str = ""  # as ISO 8601 has it; empty where nobody noted it
 
     @classmethod
     def of(cls, record: DatasetCard | Description | Experience, dataset: str = "") -> Line:
@@ -47,7 +50,7 @@ class Line:
     def text(self) -> str:
         """Canonical JSON, without the newline."""
         about = {"kind": self.kind, "id": self.id, "record": self.record}
-        return canonical(about | ({"dataset": self.dataset} if self.dataset else {}))
+        return canonical(about | {k: v for k, v in (("dataset", self.dataset), ("day", self.day)) if v})
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def _bytes(file: Path) -> bytes:
 def _parse(raw: bytes) -> Line:
     try:
         found = json.loads(raw)
-        line = Line(found["kind"], found["id"], found["record"], found.get("dataset", ""))
+        line = Line(found["kind"], found["id"], found["record"], found.get("dataset", ""), _day(found.get("day")))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError("not a record") from None
     if line.kind not in KINDS.values() or not isinstance(line.record, dict) or not isinstance(line.dataset, str):
@@ -134,3 +137,11 @@ def _parse(raw: bytes) -> Line:
     if digest(line.record) != line.id:
         raise ValueError("the record is not what its id says")
     return line
+
+
+def _day(said: object) -> str:
+    """The day that a line says, if it is one."""
+    try:
+        return date.fromisoformat(str(said)).isoformat()
+    except ValueError:
+        return ""

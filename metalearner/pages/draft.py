@@ -24,6 +24,7 @@ class Draft:
     vetoed: tuple[str, ...] = ()  # families that may not be used
     pinned: tuple[str, ...] = ()  # families that alone may be used
     families: tuple[str, ...] = ()  # what is left then; all when empty
+    narrow: tuple[str, ...] = ()  # numbers that are searched less widely, as `--narrow` takes them
 
     @classmethod
     def open(cls, root: Path) -> Self:
@@ -58,6 +59,7 @@ class Draft:
                 "vetoed": (),
                 "pinned": (),
                 "families": (),
+                "narrow": (),
                 **changes,
             }
         return replace(self, **changes)
@@ -77,3 +79,12 @@ class Draft:
         return replace(
             self, pinned=tuple(pinned), vetoed=tuple(vetoed), families=tuple(left) if pinned or vetoed else ()
         )
+
+    def narrowed(self, number: str, values: str) -> Self:
+        """With these values of a number alone; with all that it has where nothing is said."""
+        left = tuple(one for one in self.narrow if one.partition("=")[0] != number)
+        return replace(self, narrow=(*left, f"{number}={values}") if values else left)
+
+    def values(self, number: str) -> str:
+        """What is left of a number's values; empty where all are."""
+        return next((values for name, _, values in (one.partition("=") for one in self.narrow) if name == number), "")

@@ -12,15 +12,27 @@ from metalearner.pictures import Picture, Series
 
 # One accent that stands out on light and on dark; everything else is grey.
 ACCENT, MILD = "#14a394", "#8a949e"
+INK = {"light": "#31333f", "dark": "#fafafa"}
 TONES = (ACCENT, "#5b8fd6", "#c98a3c", "#9b7fc4", "#7a9a4f", MILD)
 SCALE = [[0.0, "rgba(20,163,148,0.03)"], [1.0, ACCENT]]
 
 
-def show(picture: Picture, key: str, high: int = 300) -> None:
-    """Draw a picture with what it says beneath."""
-    st.plotly_chart(figure(picture, high), width="stretch", key=key, config={"displayModeBar": False})
+def show(picture: Picture, key: str, high: int = 300, bare: bool = False) -> None:
+    """Draw a picture with what it says beneath; a bare one without axes."""
+    drawn = figure(picture, high)
+    if bare:
+        drawn.update_xaxes(visible=False)
+        drawn.update_yaxes(visible=False)
+        drawn.update_layout(margin={"l": 0, "r": 0, "t": 4, "b": 4}, showlegend=False)
+    st.plotly_chart(drawn, width="stretch", key=key, config={"displayModeBar": False})
     if picture.says:
         st.caption(picture.says)
+
+
+def inline(svg: str) -> None:
+    """SVG in the colour of the page's text, of which as a picture it knows nothing."""
+    ink = INK.get(st.context.theme.type or "", MILD)
+    st.image(svg.replace("<svg ", f'<svg color="{ink}" ', 1))
 
 
 def figure(picture: Picture, high: int = 300) -> go.Figure:

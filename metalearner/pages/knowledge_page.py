@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from metalearner.glossary import meaning
-from metalearner.pages import manners, questions, spaces, tables
+from metalearner.knowledge.growth import UNDATED
+from metalearner.pages import figures, manners, questions, spaces, tables
+from metalearner.pictures import Picture, Series
+from metalearner.setting import INVENTED
 
 
 def ask() -> questions.Reply:
@@ -20,8 +24,27 @@ def ask() -> questions.Reply:
 def winners(found: Mapping[str, Mapping[str, Any]]) -> None:
     """Families against kinds of data: on how many data sets each won."""
     table = pd.DataFrame({kind: pd.Series(facts["winners"]) for kind, facts in found.items()}).fillna(0).astype(int)
+    table = table.groupby(lambda name: INVENTED if name.startswith(f"{INVENTED}-") else name).sum()
     table = table.loc[table.sum(axis=1).sort_values(ascending=False).index]
     tables.show(table.astype(str).replace("0", ""), hide_index=False, height=min(640, 40 + 35 * len(table)))
+
+
+def grown(days: Mapping[str, Mapping[str, int]]) -> None:
+    """Fits and groups of data sets against time; what carries no day is where the lines begin."""
+    st.subheader("How it grew")
+    dated = {day: held for day, held in days.items() if day != UNDATED}
+    before = days.get(UNDATED, {"records": 0, "groups": 0})
+    if dated:
+        eve = (date.fromisoformat(min(dated)) - timedelta(days=1)).isoformat()
+        shown = {eve: before, **dated}
+        lines = {"Fits": "records", "Groups of data sets": "groups"}
+        for column, (name, what) in zip(st.columns(2, gap="large"), lines.items()):
+            line = Series(name, tuple(shown), tuple(held[what] for held in shown.values()), "steps")
+            with column:
+                figures.show(Picture(name, "", series=(line,)), f"growth-{what}", 240)
+    if before["records"]:
+        since = "the lines begin with them" if dated else "your next run begins the line"
+        st.caption(f"{before['records']:,} fits carry no day, for none was noted when they came; {since}.")
 
 
 def main() -> None:
@@ -49,7 +72,10 @@ def main() -> None:
         return
     st.subheader("Which families win where", help=meaning("family"))
     winners(stats["by_modality"])
-    st.caption("Data sets of each kind on which a family had the best configuration.")
+    st.caption(
+        f"Data sets of each kind on which a family had the best configuration; '{INVENTED}' is what search composed."
+    )
+    grown(stats["growth"])
     st.subheader("Kinds of data")
     kinds = [
         {"kind": k, "data sets": f["data_sets"], "groups": f["groups"], "fits": f["records"]}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from metalearner.dataset import Dataset
 from metalearner.examples import Example, examples
 from metalearner.glossary import meaning
 from metalearner.overview import balance, columns
-from metalearner.pages import context, figures, manners, tables
+from metalearner.pages import context, figures, manners, questions, tables
 from metalearner.pictures import Picture
 
 # Rows that are shown.
 SHOWN = 12
+# Rows that augmentations are shown on, side by side.
+ACROSS = 5
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
@@ -76,6 +80,46 @@ def gallery(shown: Sequence[Example]) -> None:
         tables.show(values)
 
 
+def augmented(folder: Path, views: Mapping[str, Any]) -> None:
+    """The same few rows under each augmentation that search may choose; a process of its own calls what training calls."""
+    st.subheader("As training may change them", help=meaning("augmentation"))
+    if all(axis["kind"] == "columns" for view in views.values() for axis in view["axes"]):
+        st.caption(
+            "Rows of a table are not augmented: noise gained nothing. Networks may mix two rows (mixup), if that helps."
+        )
+        return
+    reply = manners.answered(
+        lambda: questions.ask("augmentations", ["augmentations", "--json", "--", str(folder)]), "Changing a few rows …"
+    )
+    if reply is None:
+        return
+    st.caption("Networks may learn from rows changed anew each time, and search finds out which ways help. Each is shown at its "
+               "strongest. Rows held out are never changed, and other models learn from rows as they are.")  # fmt: skip
+    for view, found in groupby(reply.answer, key=lambda way: way["view"]):
+        if len(views) > 1:
+            st.markdown(f"**{manners.text(view)}**")
+        ways = list(found)
+        for way in ways:
+            label, *cells = st.columns([2] + [1] * ACROSS, vertical_alignment="center")
+            label.markdown(f"**{way['name'].replace(' ', ' + ') or way['says']}**", help=meaning(way["name"]) or None)
+            label.caption(way["says"] if way["name"] else "What training begins with.")
+            for i, cell in enumerate(cells):
+                with cell:
+                    one(way, ways[0], i)
+
+
+def one(way: Mapping[str, Any], asis: Mapping[str, Any], i: int) -> None:
+    """One row as a way has changed it: a picture, or its line over that of the row as it is."""
+    if i < len(way["images"]):
+        st.image(way["images"][i], width="stretch")
+    elif i < len(way["series"]):
+        before, after = (Picture.from_json(found["series"][i]).series[0] for found in (asis, way))
+        lines = (after, replace(before, style="reference")) if way["name"] else (after,)
+        figures.show(Picture("", "", series=lines), f"{way['view']} {way['name']} {i}", 90, bare=True)
+    if i < len(way["notes"]):
+        st.caption(manners.text(way["notes"][i]))
+
+
 def main() -> None:
     """The data of what is being asked."""
     st.title("Prepare")
@@ -104,6 +148,7 @@ def main() -> None:
             figures.show(spread, "balance", 320)
     st.subheader("Some rows as they are")
     gallery(shown)
+    augmented(reply.folder / "kept", reply.answer["views"])
     manners.link("propose_page.py", "What would be tried", ":material/lightbulb:")
 
 

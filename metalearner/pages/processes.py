@@ -24,6 +24,7 @@ def start(root: Path, draft: Draft) -> Path:
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(draft.source).stem).strip("-")[:40] or "run"
     folder = root / f"{name}-{secrets.token_hex(2)}"
     only = [f"--families={','.join(draft.families)}"] if draft.families else []
+    only += [f"--narrow={one}" for one in draft.narrow]
     told = ["--budget", draft.budget, "--out", str(folder), "--quiet"]
     children.begin(folder, ["run", *draft.options(), *only, *told, *draft.asked()])
     return folder

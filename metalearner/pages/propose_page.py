@@ -10,10 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from metalearner.diagram import diagram
 from metalearner.glossary import meaning
 from metalearner.kinds import Sight
 from metalearner.pages import context, figures, manners, processes, tables
 from metalearner.pages.draft import Draft
+from metalearner.pages.narrowing import narrowing
+from metalearner.records import Config, View
 from metalearner.setting import INVENTED
 
 LEVELS = {0: "custom operations", 1: "catalogue", 2: "pretrained", 3: "searched"}
@@ -32,7 +35,7 @@ def families(look: Mapping[str, Any]) -> None:
     })  # fmt: skip
 
 
-def overruled(root: Path, draft: Draft, look: Mapping[str, Any]) -> None:
+def overruled(root: Path, draft: Draft, look: Mapping[str, Any]) -> Draft:
     """Families that alone may be used, or that may not; the run obeys."""
     known = [*sorted(look["odds"], key=lambda n: -look["odds"][n]), INVENTED]
     left, right = st.columns(2)
@@ -46,6 +49,21 @@ def overruled(root: Path, draft: Draft, look: Mapping[str, Any]) -> None:
     elif changed != draft:
         changed.keep(root)
         st.rerun()
+    return draft
+
+
+def searched(root: Path, draft: Draft, look: Mapping[str, Any]) -> None:
+    """What is left of the numbers of the families that may be used; the run obeys."""
+    allowed = [
+        name
+        for name in sorted(look["odds"], key=lambda n: -look["odds"][n])
+        if name in (draft.families or look["odds"])
+    ]
+    if allowed:
+        changed = narrowing(draft, allowed, look)
+        if changed != draft:
+            changed.keep(root)
+            st.rerun()
 
 
 def plane(look: Mapping[str, Any]) -> None:
@@ -102,7 +120,8 @@ def main() -> None:
     look = reply.answer
     st.caption("What would be tried first, and why. Nothing is trained yet, and you may overrule it.")
     families(look)
-    overruled(root, draft, look)
+    draft = overruled(root, draft, look)
+    searched(root, draft, look)
     st.subheader("Past data sets like this one", help=meaning("neighbour"))
     left, right = st.columns(2, gap="large")
     with left:
@@ -110,7 +129,7 @@ def main() -> None:
     with right:
         neighbours(look)
     sights(look["sights"])
-    first(look)
+    first(draft, look)
     if st.button("Start the run", type="primary"):
         folder = processes.start(root, draft)
         context.choose(folder.name)
@@ -126,11 +145,16 @@ def sights(found: Sequence[Mapping[str, Any]]) -> None:
             figures.show(figures.of_sight(Sight(**one)), f"sight-{i}", 240)
 
 
-def first(look: Mapping[str, Any]) -> None:
-    """The configurations that come first."""
+def first(draft: Draft, look: Mapping[str, Any]) -> None:
+    """The configurations that come first, drawn."""
+    productions = context.registry().productions
+    views = {name: View.from_json(view) for name, view in look["views"].items()}
     with st.expander("The first to be tried, and the blocks believed in"):
+        if draft.families or draft.narrow:
+            st.caption("As it was before you ruled anything out.")
         for one in look["proposals"]:
             st.markdown(f"**{manners.text(one['family'])}** · {manners.text(one['reason'])}")
+            figures.inline(diagram(Config.from_json(one["config"]), productions, views))
         for said in list(look["leanings"].values())[:8]:
             st.caption(manners.text(said))
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from metalearner import grammar
 from metalearner.account import WATTS, Account
+from metalearner.diagram import diagram
 from metalearner.examples import Example, outcome, worst
 from metalearner.glossary import meaning
 from metalearner.pages import context, figures, manners, processes, questions, tables
@@ -94,14 +95,13 @@ def relied_on(folder: Path, account: Account) -> None:
 def made_of(account: Account) -> None:
     """The members of the ensemble, each drawn."""
     st.subheader("What it is made of", help=meaning("ensemble"))
-    configs = {t["number"]: t["proposal"] for t in account.trials}
-    productions = context.registry().productions
-    for number, share in sorted(account.weights.items(), key=lambda item: -item[1]):
-        proposal = configs.get(number)
-        if proposal is not None:
-            with st.expander(f"{share:.0%} {proposal['family']}"):
-                st.caption(manners.text(proposal["reason"]))
-                st.code(grammar.outline(Config.from_json(proposal["config"]), productions), language=None)
+    productions, views = context.registry().productions, account.views(context.registry())
+    for share, proposal in account.members():
+        with st.expander(f"{share:.0%} {proposal['family']}"):
+            config = Config.from_json(proposal["config"])
+            st.caption(manners.text(proposal["reason"]))
+            figures.inline(diagram(config, productions, views))
+            st.code(grammar.outline(config, productions), language=None)
 
 
 def why(account: Account) -> None:

@@ -6,7 +6,7 @@ from .meta import propose
 from .portfolio import Portfolio
 from .ranker import RANKER, Judge, Ranker
 from .regret import Here
-from .soft import spread
+from .soft import moved, spread
 from .words import Vocabulary
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Portfolio",
     "Ranker",
     "Vocabulary",
+    "moved",
     "propose",
     "spread",
     "train",

@@ -45,6 +45,11 @@ def soft(past: Sequence[Past], families: Sequence[str]) -> dict[str, Weighted]:
     return found
 
 
+def moved(known: Mapping[str, Weighted], narrowing: grammar.Narrowing) -> dict[str, Weighted]:
+    """The same, every config at its nearest place inside a narrower space."""
+    return {family: tuple((narrowing.moved(config), w) for config, w in of) for family, of in known.items()}
+
+
 def spread(known: Weighted, productions: Mapping[str, Production]) -> dict[str, Any]:
     """Where the weight lies of the numbers that it narrows down: [low, high] by path, or options by their share; narrowest first."""
     told: dict[str, list[tuple[Any, float]]] = {}

@@ -117,6 +117,4 @@ def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
 def _numbers(trial: Mapping[str, Any]) -> dict[str, Any]:
     """The family and the numbers of a model, by path."""
     proposal = trial["proposal"]
-    nodes = Config.from_json(proposal["config"]).walk()
-    given = {grammar.address(path, k): v for path, node in nodes for k, v in node.numbers.items()}
-    return {"family": proposal["family"], **given}
+    return {"family": proposal["family"], **grammar.given(Config.from_json(proposal["config"]))}

@@ -78,6 +78,5 @@ class Boards(Observer):
 
 def _numbers(trial: Mapping[str, Any]) -> dict[str, bool | float | str]:
     """The numbers of a config by path, as TensorBoard takes them."""
-    nodes = Config.from_json(trial["proposal"]["config"]).walk()
-    given = {grammar.address(path, k): v for path, node in nodes for k, v in node.numbers.items()}
+    given = grammar.given(Config.from_json(trial["proposal"]["config"]))
     return {k: v if isinstance(v, bool | int | float) else str(v) for k, v in given.items()}

@@ -16,7 +16,9 @@ from metalearner_level3_nas.history import History
 
 from metalearner import grammar
 from metalearner.kinds import Moment
+from metalearner.propose import moved
 from metalearner.records import Config, Proposal
+from metalearner.search.priors import Priors
 
 SEARCHERS = {s.name: s for s in register_searchers()}
 EVERY = pytest.mark.parametrize("name", sorted(SEARCHERS))
@@ -40,6 +42,22 @@ def test_what_is_proposed_is_valid_fits_is_new_and_says_why(land, name):
         assert not grammar.check(p.config, land.PRODUCTIONS)
         assert p.config.production != "net" or not grammar.fits(p.config, land.VIEWS, land.PRODUCTIONS)
         assert p.reason and p.arm in ("portfolio", "tpe", "evolution", "uniform", "grid")
+
+
+@pytest.mark.parametrize("name", ["priors", *sorted(SEARCHERS)])
+def test_a_narrower_space_is_obeyed_also_where_past_configs_lie_outside(land, name):
+    said = ["trees.leaves=20..40", "gradient.lr=0.01..0.02", "conv-net.reach=5", "linear.square=true"]
+    narrowing = grammar.Narrowing.read(said, land.PRODUCTIONS)
+    families = {n: replace(f, presets=tuple(narrowing.moved(p) for p in f.presets)) for n, f in land.FAMILIES.items()}
+    outside = {n: ((f.presets[0], 1.0),) for n, f in land.FAMILIES.items()}
+    scope = land.scope()
+    scope = replace(scope, families=families, productions=narrowing.of(land.PRODUCTIONS), begun=(),
+                    prior=replace(scope.prior, soft=moved(outside, narrowing)))  # fmt: skip
+    searcher = Priors() if name == "priors" else SEARCHERS[name]
+    trials = land.Landscape().run(searcher.begin(scope), 40.0, siblings=2)
+    tried = {t.config.id: t.config for t in trials}.values()
+    assert len(tried) > 20 and all(narrowing.holds(grammar.complete(c, land.PRODUCTIONS)) for c in tried)
+    assert {"trees", "net", "linear"} <= {c.production for c in tried}
 
 
 @EVERY
