@@ -117,7 +117,9 @@ def _fetch(card: Card, into: Path) -> None:
     where, _, options = rest.partition("?")
     fetchers = FETCHERS | {"made": made.make}
     if scheme not in fetchers:
-        raise DataError(*unknown("fetch scheme", scheme, fetchers, "The schemes are in metalearner/sources/fetchers.py."))
+        raise DataError(
+            *unknown("fetch scheme", scheme, fetchers, "The schemes are in metalearner/sources/fetchers.py.")
+        )
     try:
         fetchers[scheme](where, into, **dict(parse_qsl(options)))
     except (KeyError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile) as problem:
