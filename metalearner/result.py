@@ -71,7 +71,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """In a notebook: how good it is beside what one gets without looking, and the best trials."""
-        s, shown = self.scorecard, self.leaderboard().head(SHOWN)
+        s, board = self.scorecard, self.leaderboard()
+        shown = board[board["outcome"] == "ok"].head(SHOWN).to_dict("records")
         figures = [
             (number(s.value), s.metric, f"{number(s.low)} to {number(s.high)} with 95 % confidence"),
             (number(s.baseline), "without looking", "the naive baseline"),
@@ -82,10 +83,10 @@ class Run:
             figures.append((number(s.goal), "goal", "met" if s.goal_met else "missed"))
         rows = [
             (t["family"], number(t["score"]), f"{t['weight']:.0%}" if t["weight"] else "", f"{t['seconds']:.1f} s")
-            for t in shown.to_dict("records")
+            for t in shown
         ]
-        board = table(("family", "score", "share", "took"), rows, numbers=(1, 2, 3))
-        return card(f"{self.task.target} · {self.task.output}", amounts(figures), board, items(s.diagnosis))
+        best = table(("family", "score", "share", "took"), rows, numbers=(1, 2, 3))
+        return card(f"{self.task.target} · {self.task.output}", amounts(figures), best, items(s.diagnosis))
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
