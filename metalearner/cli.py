@@ -82,6 +82,9 @@ def run(
     callback: Annotated[
         list[str] | None, typer.Option(help="Who else is told what happens: tensorboard, mlflow; again for more.")
     ] = None,
+    no_learn: Annotated[
+        bool, typer.Option("--no-learn", help="Keep what the run teaches out of the knowledge base.")
+    ] = False,
     as_json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")] = False,
 ) -> None:
@@ -92,7 +95,7 @@ def run(
     wish = Wish(sentence, target, metric, goal, group_by, max_size, max_latency)
     named = tuple(n.strip() for n in families.split(",") if n.strip())
     request = Request(source, wish, parse_budget(budget), out, test, seed, cold, blind, executor, workers, address,
-                      searcher, named, narrow=tuple(narrow or ()), callbacks=tuple(callback or ()))  # fmt: skip
+                      searcher, named, narrow=tuple(narrow or ()), callbacks=tuple(callback or ()), learn=not no_learn)  # fmt: skip
     _run(request, as_json, quiet)
 
 

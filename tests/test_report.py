@@ -124,6 +124,9 @@ def test_an_account_says_what_the_files_say(told):
     assert account.progress().series[1].y[-1] == account.best["score"]
     command = account.reproduce()
     assert "--goal 'accuracy 0.999'" in command and "--budget 3trials" in command and "--cold" in command
+    assert "--no-learn" not in command
+    account.request["learn"] = False
+    assert account.reproduce().endswith("--no-learn")
 
 
 def test_the_worst_errors_are_wrong_and_shown_as_they_are(told, registry):

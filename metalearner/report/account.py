@@ -229,6 +229,7 @@ class Account:
         parts += [part for name in asked.get("callbacks", ()) for part in ("--callback", name)]
         parts += [f"--narrow={one}" for one in asked.get("narrow", ())]
         parts += [f"--{flag}" for flag in ("cold", "blind") if asked.get(flag)]
+        parts += [] if asked.get("learn", True) else ["--no-learn"]
         return shlex.join(parts)
 
     def manifest(self) -> Mapping[str, Any]:
