@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+collect_ignore = ["browser"]  # a visitor to the app and a command, no tests
 
 
 @pytest.fixture(autouse=True)
