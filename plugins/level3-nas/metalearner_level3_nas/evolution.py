@@ -17,7 +17,7 @@ from .chance import UNIFORM, allowed, anywhere, softly
 from .gain import Arm, Ledger, Outlook, outlooks
 from .history import INVENTED, Entry, History, arm_of
 from .population import Population
-from .steps import near
+from .steps import near, smaller
 
 # Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
 OPENING, OPENING_EACH, OPENING_CHEAP = 10, 2, 4
@@ -38,8 +38,8 @@ NEAR, NEAR_FIRST, FEW = 0.35, 0.8, 20
 TRIES = 8
 # The level of automation of what was invented.
 LEVEL = 3
-# A family that failed so often without a model has nothing more to say.
-HOPELESS = 3
+# A family that failed so often without a model has nothing more to say; nor has one of which so many were too large.
+HOPELESS, TOO_LARGE = 3, 10
 
 
 class Evolution(Searcher):
@@ -185,8 +185,13 @@ class Engine(Proposer):
             # Its next one is a child of any network, of the catalogue too, and costs about as much.
             expected = float(np.median(nets)) if nets else None
             arms.append(replace(self._arm(INVENTED, expected), base=base))
-        able = [a for a in arms if a.best is not None or len(self.history.of([a.name])) < HOPELESS]
+        able = [a for a in arms if a.best is not None or not self._hopeless(a.name)]
         return [a for a in able if (a.first_seconds or 0.0) <= moment.seconds_left]
+
+    def _hopeless(self, name: str) -> bool:
+        entries = self.history.of([name])
+        refused = sum(e.refused for e in entries)
+        return refused >= TOO_LARGE or len(entries) - refused >= HOPELESS
 
     def _arm(self, name: str, expected: float | None) -> Arm:
         under_way = sum(arm_of(p.family) == name for p in self.history.open.values())
@@ -219,6 +224,8 @@ class Engine(Proposer):
         known += [(c, f"preset {i + 1}") for i, c in enumerate(family.presets) if self.history.fresh(c)]
         if known and len(entries) < STARTUP:
             return _Draft(known[0][0], family.name, "portfolio", f"{known[0][1]}; {outlook.reason}", outlook.seconds)
+        if entries and all(e.refused for e in entries):
+            return self._smaller(family, entries[-1], outlook)
         study = self.studies.of(family.name, family.presets[0], entries)
         rng = self.history.generator()
         close = rng.random() < (NEAR_FIRST if len(study) < FEW else NEAR)
@@ -228,6 +235,16 @@ class Engine(Proposer):
             if config is not None and self.history.fresh(config):
                 return _Draft(config, family.name, arm, f"{words}; {outlook.reason}", outlook.seconds)
         return None
+
+    def _smaller(self, family: Family, last: Entry, outlook: Outlook) -> _Draft | None:
+        """Of a family that was never small enough, half as much as last time, or less; None where there is no less of it."""
+        config, before = smaller(last.config, self.scope.productions), last.config
+        while not self.history.fresh(config):
+            if config == before:
+                return None
+            config, before = smaller(config, self.scope.productions), config
+        words = f"less than #{last.first}, which asked for too much"
+        return _Draft(config, family.name, "evolution", f"{words}; {outlook.reason}", outlook.seconds)
 
     def _by_study(self, family: Family, study: Study, rng: np.random.Generator) -> tuple[Config | None, str, str]:
         """By what this run has found out of a family; while that is little, by what did well on similar data."""

@@ -122,7 +122,7 @@ class Ledger:
         odds = (self.odds.get(name, mean) / mean) ** (PRIOR / (PRIOR + len(self.history.asked)))
         arm = Arm(name, odds=odds, open=under_way, seconds=expected)
         # What a gate refused before its fit has cost nothing, and says nothing about what passes it.
-        entries = [e for e in entries if e.trials[-1].outcome != "pruned" or e.seconds > OVERHEAD]
+        entries = [e for e in entries if not e.refused or e.seconds > OVERHEAD]
         if not entries:
             return arm
         best, mark, since, steps = None, None, 0, []
@@ -137,7 +137,7 @@ class Ledger:
             elif skill > mark + self.history.noise:
                 steps.append(skill - mark)
                 mark, since = skill, 0
-        paid = [e for e in entries if not e.failed or e.trials[-1].outcome in ("timeout", "pruned")][-RECENT:]
+        paid = [e for e in entries if not e.failed or e.refused or e.trials[-1].outcome == "timeout"][-RECENT:]
         firsts = sorted(e.trials[0].seconds for e in paid)
         arm = replace(arm, best=best, tried=len(entries), since=since, steps=tuple(steps[-STEPS:]))
         if not paid:

@@ -59,6 +59,11 @@ class Entry:
         return self.best is None
 
     @property
+    def refused(self) -> bool:
+        """Whether it asks for more than is allowed."""
+        return self.trials[-1].outcome == "pruned"
+
+    @property
     def seconds(self) -> float:
         """What it has cost so far, all rungs together."""
         return sum(t.seconds for t in self.trials)

@@ -22,6 +22,18 @@ def near(config: Config, productions: grammar.Productions, rng: np.random.Genera
     return grammar.with_numbers(config, moved)
 
 
+def smaller(config: Config, productions: grammar.Productions) -> Config:
+    """The same skeleton with its amounts halved: whole numbers on a log scale, which are widths and counts. Not how it is trained."""
+    halved = {}
+    for path, node in config.walk():
+        found = productions[node.production]
+        for number, values in found.space().items():
+            if isinstance(values, Int) and values.log and found.symbol != "recipe" and not number.startswith("min"):
+                held = node.numbers.get(number, values.default)
+                halved[grammar.address(path, number)] = max(values.low, held // 2)
+    return grammar.with_numbers(config, halved)
+
+
 def stepped(values: Range, value: Any, rng: np.random.Generator) -> Any:
     """A value near another one, inside the range."""
     if isinstance(values, Choice | Name):

@@ -10,6 +10,7 @@ from metalearner_level3_nas import register_searchers
 from metalearner_level3_nas.gain import Arm, Ledger, outlooks
 from metalearner_level3_nas.history import History
 from metalearner_level3_nas.population import difference
+from metalearner_level3_nas.steps import smaller
 
 from metalearner import grammar
 from metalearner.kinds import Moment, Proposer
@@ -130,6 +131,31 @@ def test_what_is_refused_after_its_fit_has_cost_its_seconds_and_promises_nothing
     # A cheap fit of what turns out too large when it is gone on with is no model either.
     history.learn([replace(cheap, number=9, outcome="pruned", skill=None)])
     assert all(e.failed for e in history.entries.values())
+
+
+def test_a_family_whose_presets_are_too_large_is_tried_smaller(land):
+    made_up, proposer = land.Landscape(), SEARCHERS["evolution"].begin(land.scope(2))
+    trials: list[Trial] = []
+    for number in range(80):
+        proposal = proposer.ask(1, trials, MOMENT)[0]
+        trial = made_up.fit(number, proposal, 3, 0)
+        encoder = proposal.config.parts.get("encoder", (proposal.config,))[0]
+        if encoder.production == "dense-net" and grammar.complete(encoder, land.PRODUCTIONS).numbers["width"] > 10:
+            trial = replace(trial, outcome="pruned", skill=None, score=None, facts={}, seconds=0.001, error="too large")
+        trials.append(trial)
+    dense = [t for t in trials if t.proposal.family == "dense-net"]
+    fitted = [t.number for t in dense if t.outcome == "ok"]
+    assert fitted and len([t for t in dense if t.number < fitted[0]]) <= 10
+    assert any("less than #" in t.proposal.reason for t in dense)
+
+
+def test_what_has_no_amounts_cannot_be_halved(land):
+    linear = land.FAMILIES["linear"].presets[0]
+    assert smaller(linear, land.PRODUCTIONS) == linear
+    net = grammar.complete(land.FAMILIES["dense-net"].presets[0], land.PRODUCTIONS)
+    half = smaller(net, land.PRODUCTIONS)
+    assert half.parts["encoder"][0].numbers["width"] == net.parts["encoder"][0].numbers["width"] // 2
+    assert half.parts["recipe"] == net.parts["recipe"]
 
 
 def test_a_family_that_always_fails_is_given_up(land):
