@@ -17,8 +17,10 @@ from ..report.account import Account
 from . import boards, study, tables
 
 HOST = "127.0.0.1"
+# By itself it would wait, once interrupted, for every browser that still holds a connection.
 DASHBOARD = (
-    "import sys, optuna_dashboard as d, optuna.storages.journal as j;"
+    "import os, signal, sys, optuna_dashboard as d, optuna.storages.journal as j;"
+    "signal.signal(signal.SIGINT, lambda *_: os._exit(0));"
     "d.run_server(j.JournalStorage(j.JournalFileBackend(sys.argv[1])), host=sys.argv[2], port=int(sys.argv[3]))"
 )
 
