@@ -15,8 +15,7 @@ from .deploy import Bundle
 from .kinds import Metric, Prior
 from .markup import amounts, card, items, number, table
 from .plugins import Registry
-from .records import Scorecard, Task, Trial, best_of_each, plain
-from .search import FULL
+from .records import FULL, Scorecard, Task, Trial, best_of_each, plain
 
 # Trials that are shown in a notebook.
 SHOWN = 8

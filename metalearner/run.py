@@ -31,10 +31,10 @@ from .observers import Observers
 from .plugins import Registry
 from .predictor import Predictor
 from .propose import Blocks, Here, Portfolio, Ranker, moved, propose
-from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
+from .records import FULL, Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
-from .search import FULL, Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, owed, price, quick
+from .search import Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, owed, price, quick
 from .setting import Setting
 from .task import FEWEST_ROWS, FEWEST_UNMEASURED, find_target, formulate
 from .train.ensemble import Cost, Selection, assemble, select

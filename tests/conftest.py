@@ -10,10 +10,17 @@ ROOT = Path(__file__).parent.parent
 collect_ignore = ["browser"]  # a visitor to the app and a command, no tests
 
 
+@pytest.fixture(scope="module")
+def home_of_all(tmp_path_factory):
+    """One home for a module marked `one_home`: to build a knowledge base anew takes longer than most of its tests."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory, monkeypatch):
-    """METALEARNER_HOME is a fresh folder for every test."""
-    home = tmp_path_factory.mktemp("home")
+def own_home(request, tmp_path_factory, monkeypatch):
+    """METALEARNER_HOME is a fresh folder for every test, or that of the module."""
+    shared = request.node.get_closest_marker("one_home")
+    home = request.getfixturevalue("home_of_all") if shared else tmp_path_factory.mktemp("home")
     monkeypatch.setenv("METALEARNER_HOME", str(home))
     return home
 

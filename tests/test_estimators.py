@@ -22,21 +22,10 @@ import metalearner
 from metalearner.estimators import MetaClassifier, MetaRegressor
 from metalearner.knowledge import Base
 
+pytestmark = pytest.mark.one_home
 # A hundred checks fit some two hundred times. What families are like is for other tests: these are the quick ones.
 QUICK = ("linear", "kernel-ridge")
 CLASSIFIER, REGRESSOR = MetaClassifier("3trials", families=QUICK), MetaRegressor("3trials", families=QUICK)
-
-
-@pytest.fixture(scope="module")
-def home_of_all(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def own_home(home_of_all, monkeypatch):
-    """One home for the whole module: to build a knowledge base takes longer than most checks."""
-    monkeypatch.setenv("METALEARNER_HOME", str(home_of_all))
-    return home_of_all
 
 
 @pytest.fixture(scope="module")

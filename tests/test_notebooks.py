@@ -26,6 +26,7 @@ import pytest
 from metalearner.errors import DataError
 from metalearner.sources import catalogue
 
+pytestmark = pytest.mark.one_home
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("plugins/*/*.ipynb"))
 LARGEST = 200_000  # bytes of a notebook with what its cells show
@@ -78,17 +79,6 @@ def main(files: list[Path]) -> None:
         with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
             execute(notebook)
         file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-
-
-@pytest.fixture(scope="module")
-def home_of_all(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def own_home(home_of_all, monkeypatch):
-    """One home for all: each would build its knowledge base anew."""
-    monkeypatch.setenv("METALEARNER_HOME", str(home_of_all))
 
 
 def test_every_modality_has_one():

@@ -26,8 +26,8 @@ from metalearner.kinds import (
     Scope,
 )
 from metalearner.outputs import METRICS
-from metalearner.records import Config, Forecast, Proposal, Trial
-from metalearner.search import FULL, Budget, Clock, Ladder, Rungs, Search, ledger
+from metalearner.records import FULL, Config, Forecast, Proposal, Trial
+from metalearner.search import Budget, Clock, Ladder, Rungs, Search, ledger
 from metalearner.search.inline import InProcess
 from metalearner.search.local import LocalProcesses
 from metalearner.search.priors import Priors

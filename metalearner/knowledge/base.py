@@ -15,12 +15,12 @@ import numpy as np
 
 from ..errors import RecordError
 from ..home import home as user_home
-from ..records import DatasetCard, Description, Experience, Recall, Task
+from ..records import FULL, DatasetCard, Description, Experience, Recall, Task
 from . import places, text
 from .embedder import Embedder
 from .growth import growth
 from .memory import Archive, Memory, aligned, best, comparable
-from .store import FULL, Store
+from .store import Store
 from .trust import check_card, check_description, check_experience
 
 SHIPPED = places.shipped()

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..records import DatasetCard, Description, Experience, Neighbour, Recall, Task
+from ..records import FULL, DatasetCard, Description, Experience, Neighbour, Recall, Task
 from ..space import landmark
 from .embedder import Embedder, train
 from .groups import group
 from .retrieve import Index, weigh
-from .store import FULL, Store
+from .store import Store
 
 # Of the weight of all neighbours, what made data sets may have.
 MADE = 0.5

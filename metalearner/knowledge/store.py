@@ -20,8 +20,6 @@ from . import text
 from .trust import check_card, check_description, check_experience
 
 TABLES = ("datasets", "descriptions", "experiences", "sources")
-# A rung this near to 1 is a full fit.
-FULL = 0.999
 
 
 def m001_records(db: sqlite_utils.Database) -> None:

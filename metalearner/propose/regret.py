@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..records import Config, Experience, Neighbour, Recall
+from ..records import FULL, Config, Experience, Neighbour, Recall
 
 # Regret is cut off here: how bad a bad config was teaches nothing.
 CEILING = 2.0
 # Differences in skill below this are nobody's merit; where all configs are alike the scale is not blown up.
 FLAT = 0.005
-FULL = 0.999  # a rung this near to 1 is a full fit
 FAILED = ("crash", "out-of-memory", "timeout")
 # A fit that had to stop early says nothing of one that has so many times its seconds.
 MORE = 1.5

@@ -18,11 +18,24 @@ from .data import (
     View,
 )
 from .record import Record, canonical, digest, plain
-from .trials import OUTCOMES, Config, Experience, Forecast, Neighbour, Proposal, Recall, Scorecard, Trial, best_of_each
+from .trials import (
+    FULL,
+    OUTCOMES,
+    Config,
+    Experience,
+    Forecast,
+    Neighbour,
+    Proposal,
+    Recall,
+    Scorecard,
+    Trial,
+    best_of_each,
+)
 
 __all__ = [
     "AXIS_KINDS",
     "COLUMN_KINDS",
+    "FULL",
     "LEFT_OUT",
     "OUTCOMES",
     "Axis",

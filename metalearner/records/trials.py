@@ -10,6 +10,8 @@ from typing import Any
 from .record import Record, tuples
 
 OUTCOMES = ("ok", "crash", "out-of-memory", "timeout", "pruned")
+# A rung this near to 1 is a full fit.
+FULL = 0.999
 
 
 @dataclass(frozen=True)

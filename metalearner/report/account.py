@@ -20,8 +20,7 @@ from ..errors import UserError
 from ..home import home
 from ..pictures import Picture, Series
 from ..plugins import Registry
-from ..records import Scorecard, Task, View
-from ..search import FULL
+from ..records import FULL, Scorecard, Task, View
 from ..setting import Setting
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.

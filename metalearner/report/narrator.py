@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import IO, Any
 
-from ..records import Scorecard
-from ..search import FULL
+from ..records import FULL, Scorecard
 from .text import limit_lines, number, prior_lines, scorecard_lines, sparkline
 
 # Seconds without a better model after which the search says that it goes on.

@@ -6,10 +6,9 @@ from .ladder import Ladder
 from .loop import Search, first_number
 from .owed import owed, price
 from .priors import quick
-from .rungs import FULL, Rungs
+from .rungs import Rungs
 
 __all__ = [
-    "FULL",
     "Budget",
     "Clock",
     "Ladder",

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..kinds import Executor, Job, Learner, Moment, Proposer
-from ..records import Proposal, Trial
+from ..records import FULL, Proposal, Trial
 from .clock import Clock
 from .ladder import Ladder
-from .rungs import FULL, Rungs, going_on
+from .rungs import Rungs, going_on
 
 # Nothing is begun with less than this left, in seconds.
 SHORTEST = 1.0

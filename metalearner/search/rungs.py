@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import grammar
 from ..kinds import Learner, Moment, Production, Rung
-from ..records import Config, Proposal, Trial
+from ..records import FULL, Config, Proposal, Trial
 
 # Of the cheap fits, one in so many goes on.
 ETA = 3
@@ -26,7 +26,6 @@ ETA = 3
 TELLING = 100
 # Of one fold, the share of the epochs that is cheap.
 SHARE = 1 / 3
-FULL = 0.999
 # A full fit expected to take fewer seconds than this has no use for a cheap one before it.
 NO_RUNG = 1.0
 # Of the search's time, the last part belongs to those that were begun: a new one could not become full any more.

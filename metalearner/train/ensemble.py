@@ -20,7 +20,7 @@ from ..dataset import Dataset
 from ..errors import RunError
 from ..kinds import Aim, Modality, Transform
 from ..predictor import Member, Predictor
-from ..records import Limits, Trial, best_of_each
+from ..records import FULL, Limits, Trial, best_of_each
 from .merit import Merit
 
 # Trials whose predictions are read; candidates of a bag in all and of one family.
@@ -34,8 +34,6 @@ MEMBERS, LEAST = 8, 0.03
 # Of the merit that is missing to perfection, what the lightest members may be worth and still be left out: on rows that
 # nobody chose by, fewer members predicted as well, in a fraction of the time and the bytes.
 ENOUGH = 0.003
-# A trial counts as fitted to its full length from here.
-FULL = 0.999
 # Where the first folds hold out so many rows, what was fitted on these alone may join; the ensemble has to be better by so
 # much of the merit that is missing, for a model fitted on all folds is the average of several.
 TELLING, BETTER = 500, 0.03

@@ -42,12 +42,12 @@ class Objective:
         Proposals that do not fit into memory together are fitted one by one with half as many rows in a batch; one
         that does not fit even so is out of memory.
         """
+        machine.give_back_memory()  # that earlier ones, failed ones too, have left
         done, last = 0, time.monotonic()
         try:
             for trial in self._fit(job):
                 done, last = done + 1, time.monotonic()
                 yield trial
-            machine.give_back_memory()
             return
         except Exception as problem:  # a failing trial never takes the run down; it is named and shown
             if disk.full(self.trials):

@@ -13,9 +13,8 @@ from .. import grammar
 from ..errors import UserError
 from ..plugins import Registry
 from ..ranges import Choice, Float, Int, Name, Range
-from ..records import Trial
+from ..records import FULL, Trial
 from ..report.account import Account
-from ..search import FULL
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -16,13 +16,13 @@ from .. import grammar
 from ..home import home
 from ..knowledge import Base
 from ..plugins import Registry
-from ..records import Config
+from ..records import FULL, Config
 from ..report.account import Account
 
 FILE, KNOWLEDGE = "run.db", "knowledge-copy.db"
-BOARD = """
+BOARD = f"""
     SELECT number, family, score, skill, share, seconds, fitted, "by", why FROM trials
-    WHERE outcome = 'ok' ORDER BY fitted < 0.999, skill DESC
+    WHERE outcome = 'ok' ORDER BY fitted < {FULL}, skill DESC
 """
 
 
@@ -35,10 +35,8 @@ def write(account: Account, registry: Registry) -> Path:
         if account.trials:
             db.create_view("leaderboard", BOARD)
         beside = {"numbers": _numbers(account), "curves": _curves(account), "facts": _facts(account)}
-        for (
-            name,
-            rows,
-        ) in beside.items():  # as a number a value is one, as a word it is kept as it is: SQLite allows both
+        # As a number a value is one, as a word it is kept as it is: SQLite allows both.
+        for name, rows in beside.items():
             db.table(name).insert_all(rows, foreign_keys=[("trial", "trials", "number")], columns={"value": float})
         prior = account.told("propose")
         db.table("neighbours").insert_all(_scalars(n) for n in prior.get("neighbours", ()))

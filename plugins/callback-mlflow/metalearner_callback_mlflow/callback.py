@@ -8,10 +8,8 @@ from typing import Any
 
 from metalearner import grammar
 from metalearner.kinds import Callback, Observer
-from metalearner.records import Config
+from metalearner.records import FULL, Config
 
-# A rung this near to 1 is a full fit.
-FULL = 0.999
 # Of what was asked, what is no parameter of a run: where its data lie, and what has entries of its own.
 ASIDE = ("source", "wish", "budget", "callbacks")
 

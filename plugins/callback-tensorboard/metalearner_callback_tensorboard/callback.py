@@ -9,11 +9,9 @@ from typing import Any
 
 from metalearner import grammar
 from metalearner.kinds import Callback, Observer
-from metalearner.records import Config
+from metalearner.records import FULL, Config
 
 FOLDER = "tensorboard"  # below the run's
-# A rung this near to 1 is a full fit.
-FULL = 0.999
 
 
 class TensorBoard(Callback):

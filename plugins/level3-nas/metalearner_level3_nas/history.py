@@ -13,9 +13,8 @@ import numpy as np
 
 from metalearner import grammar
 from metalearner.kinds import Scope
-from metalearner.records import Config, Proposal, Trial
+from metalearner.records import FULL, Config, Proposal, Trial
 
-FULL = 0.999
 # Skills that differ by less are equal as far as anybody knows, until the folds have said how much they scatter.
 NOISE = 0.01
 NOISE_LEAST, NOISE_MOST = 5e-4, 0.1
