@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from .look import Look
     from .request import Request
     from .result import Run
+
+# Threads of torch that wait for each other sleep: where others use the cores, too, spinning ones made small layers up to fifty
+# times slower. It is read when torch is imported, and is the caller's own choice where there is one.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["MetaClassifier", "MetaRegressor", "fit", "forecast", "open_bundle"]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import sys
 import time
+from collections.abc import Iterator
 from functools import cache
 
 # Bytes that a process may hold before freed memory is handed back: doing so takes some milliseconds.
@@ -33,6 +35,17 @@ def speed() -> float:
 def cores() -> int:
     """Cores this process may run on: fewer than there are where it was bound to some."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Afterwards torch has as many threads in this process as before; one a core where it came in only now."""
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else cores()
+    try:
+        yield
+    finally:
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(before)
 
 
 def cpu_seconds() -> float:

@@ -58,6 +58,7 @@ OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before",
              "row_seconds", "row_seconds_once", "bytes", "alone", "form", "beside_bytes")  # fmt: skip
 
 
+@machine.threads_kept()
 def run(
     request: Request, registry: Registry, listen: Listener = lambda event: None, base: Base | None = None,
     began: float | None = None,

@@ -136,7 +136,9 @@ def test_a_data_set_is_understood_looked_at_and_proposed_for(space):
     assert len(propose.get("plotly_chart")) >= 1 and len(propose.dataframe) == 2
     assert len(propose.get("image")) == 5  # the first to be tried, drawn
     propose.multiselect[1].set_value(["linear", "invented"]).run()
+    next(m for m in propose.multiselect if m.label.startswith("Keep the run")).set_value(["tensorboard"]).run()
     left = Draft.open(space)
+    assert left.callbacks == ("tensorboard",)
     assert left.vetoed == ("linear", "invented") and "linear" not in left.families and "trees" in left.families
 
 
@@ -157,13 +159,15 @@ def test_the_search_space_is_narrowed_by_sliders_and_put_back(space):
     assert next(s for s in again.select_slider if s.label == "leaves").value == (4, 128)
 
 
-def test_what_was_narrowed_is_what_a_run_is_asked(space):
-    draft = Draft("penguins", "penguins", "tell the sex", budget="1trials").narrowed("trees.leaves", "8..9")
+def test_what_was_decided_is_what_a_run_is_asked(space):
+    draft = Draft("penguins", "penguins", "tell the sex", budget="1trials", callbacks=("tensorboard",))
+    draft = draft.narrowed("trees.leaves", "8..9")
     folder = processes.start(space, draft.narrowed("trees.leaves", "8..16").narrowed("trees.extra", "true"))
     deadline = time.monotonic() + 60
     while not (folder / "request.json").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert json.loads((folder / "request.json").read_text())["narrow"] == ["trees.leaves=8..16", "trees.extra=true"]
+    asked = json.loads((folder / "request.json").read_text())
+    assert asked["narrow"] == ["trees.leaves=8..16", "trees.extra=true"] and asked["callbacks"] == ["tensorboard"]
     processes.stop(folder)
 
 

@@ -13,7 +13,7 @@ from metalearner.data import Sealed, prepare, read
 from metalearner.data.fingerprint import data_hash, row_hashes, sketch
 from metalearner.data.prepare import Split, _folds, deal
 from metalearner.dataset import Dataset
-from metalearner.errors import RunError, TaskError
+from metalearner.errors import DataError, RunError, TaskError
 from metalearner.records import Column, DatasetCard, Schema, Sketch, Task
 from metalearner.task import Wish, formulate
 
@@ -109,6 +109,23 @@ def test_rows_of_one_group_stay_on_one_side_of_every_split(tmp_path, registry):
     assert len(sealed) > 20 and not set(patient) & set(sealed)
     for train, valid in dataset.folds:
         assert not set(patient[train]) & set(patient[valid])
+
+
+@pytest.mark.parametrize("rows, test, needed", [(60, 0.2, 3), (60, None, 2), (1800, 0.2, 3)])
+def test_groups_are_enough_for_every_part_or_are_refused(tmp_path, registry, rows, test, needed):
+    for many in (needed - 1, needed):
+        rng = np.random.default_rng(many)
+        frame = pd.DataFrame({"ward": [f"w{i % many}" for i in range(rows)], "x": rng.normal(size=rows),
+                              "ill": rng.permutation(["yes", "no"] * (rows // 2))})  # fmt: skip
+        wish = Wish(target="ill", group_by="ward")
+        if many < needed:
+            with pytest.raises(DataError, match=f"(?s){many} of 'ward'.*{needed} are needed"):
+                _prepared(frame, wish, tmp_path / "few", registry, test)
+            continue
+        dataset = _prepared(frame, wish, tmp_path / "enough", registry, test)
+        assert dataset.folds and all(len(train) and len(valid) for train, valid in dataset.folds)
+        if test:
+            assert Fields.open(tmp_path / "enough" / "sealed" / "fields").rows
 
 
 def test_where_hardly_two_rows_differ_they_are_dealt_out_one_by_one(tmp_path, registry):

@@ -151,11 +151,12 @@ def test_the_default_keeps_the_promise_of_seconds_by_processes_of_their_own():
     assert MetaClassifier().__sklearn_tags__().non_deterministic and not CLASSIFIER.__sklearn_tags__().non_deterministic
 
 
-def test_fits_leave_the_callers_random_numbers_alone(penguins):
+def test_fits_leave_the_callers_random_numbers_and_threads_alone(penguins):
     import torch
 
+    threads = torch.get_num_threads()
     torch.manual_seed(0)
     first = torch.rand(1)
     torch.manual_seed(0)
     MetaClassifier("1trials", families=("mlp",)).fit(*penguins)
-    assert torch.equal(torch.rand(1), first)
+    assert torch.equal(torch.rand(1), first) and torch.get_num_threads() == threads

@@ -205,6 +205,8 @@ def test_a_table_that_is_a_picture_is_searched_as_one(tmp_path, registry, shuffl
     (found, *_) = foresight.families["folded-resnet"].presets
     numbers = found.parts["encoder"][0].numbers
     assert numbers["recovered"] if shuffled else numbers["row"] == 12
+    (convolved, *_) = foresight.families["folded-random-conv"].presets
+    assert {k: convolved.numbers[k] for k in ("row", "recovered")} == {k: numbers[k] for k in ("row", "recovered")}
 
 
 # -- what people see ---------------------------------------------------------------------------------

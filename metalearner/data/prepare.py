@@ -56,6 +56,7 @@ def prepare(
         groups = _joined(groups, reading, task)
         belong = f"rows of one {task.group_by} belong together ({groups.max() + 1} groups)"
         findings.append(Finding(belong, "kept on one side of every split"))
+        _enough_groups(task, groups, sealed=isinstance(split.test, float))
     rng = np.random.default_rng(split.seed)
     rough = output.fit(target)
     strata = output.strata(output.encode(rough, target))
@@ -104,6 +105,8 @@ def prepare(
 def deal(strata: np.ndarray, groups: np.ndarray, shares: list[float], rng: np.random.Generator) -> np.ndarray:
     """Part number for each row: parts have these shares of every stratum; a group is never torn apart.
 
+    No part is left empty as long as there are as many groups.
+
     >>> parts = deal(np.array([0] * 50 + [1] * 50), np.arange(100), [.8, .2], np.random.default_rng(0))
     >>> [int(((parts == 1) & s).sum()) for s in (np.arange(100) < 50, np.arange(100) >= 50)]
     [10, 10]
@@ -117,6 +120,10 @@ def deal(strata: np.ndarray, groups: np.ndarray, shares: list[float], rng: np.ra
         # A random offset spreads the odd ones of small strata over the parts.
         places = (np.arange(len(members)) + rng.random()) / len(members)
         part_of[members] = np.minimum(np.searchsorted(edges, places, side="right"), len(shares) - 1)
+    sizes = np.bincount(part_of, minlength=len(shares))
+    for empty in np.flatnonzero(sizes == 0)[: len(order) - np.count_nonzero(sizes)]:
+        largest = np.bincount(part_of).argmax()
+        part_of[rng.choice(np.flatnonzero(part_of == largest))] = empty
     return part_of[np.searchsorted(order, groups)]
 
 
@@ -159,6 +166,17 @@ def _joined(groups: np.ndarray, reading: Reading, task: Task) -> np.ndarray:
     return np.unique(connected_components(links, directed=False)[1][groups], return_inverse=True)[1]
 
 
+def _enough_groups(task: Task, groups: np.ndarray, sealed: bool) -> None:
+    """One to learn from, one to be judged on, and one to be sealed where some are."""
+    found, needed = int(groups.max()) + 1, 2 + sealed
+    if found < needed:
+        raise DataError(
+            f"All rows belong to {found} of '{task.group_by}', which is too few to learn from some and be judged on others.",
+            f"{needed} are needed: no group may stand on both sides of a split.",
+            "Group by a column with more values, or leave --group-by out.",
+        )
+
+
 def _enough(task: Task, target: np.ndarray, tested: int) -> None:
     if len(np.unique(target)) < 2:
         raise TaskError(
@@ -185,7 +203,7 @@ def _folds(
     n = len(strata)
     apart = np.array([], int)
     inside = np.arange(n)
-    if n >= APART_FROM:
+    if n >= APART_FROM and len(np.unique(groups)) > 2:
         share = min(APART_SHARE, APART_MOST / n)
         parts = deal(strata, groups, [1 - share, share], rng)
         inside, apart = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)

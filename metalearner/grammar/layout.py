@@ -44,9 +44,9 @@ def width(columns: int) -> int:
     return int(np.ceil(np.sqrt(columns)))
 
 
-def laid_out(x: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Columns (n, p, c) in their cells: (n, h, w, c), 0 in cells of no column."""
-    across = width(len(cells))
+def laid_out(x: np.ndarray, cells: np.ndarray, across: int = 0) -> np.ndarray:
+    """Columns (n, p, c) in their cells: (n, h, w, c), 0 in cells of no column; `across` cells wide, `width(p)` if 0."""
+    across = across or width(len(cells))
     down = -(-len(cells) // across)
     found = np.zeros((len(x), down * across, x.shape[2]), np.float32)
     found[:, cells] = x

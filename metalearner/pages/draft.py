@@ -25,6 +25,7 @@ class Draft:
     pinned: tuple[str, ...] = ()  # families that alone may be used
     families: tuple[str, ...] = ()  # what is left then; all when empty
     narrow: tuple[str, ...] = ()  # numbers that are searched less widely, as `--narrow` takes them
+    callbacks: tuple[str, ...] = ()  # programs that are told what happens
 
     @classmethod
     def open(cls, root: Path) -> Self:

@@ -25,6 +25,7 @@ def start(root: Path, draft: Draft) -> Path:
     folder = root / f"{name}-{secrets.token_hex(2)}"
     only = [f"--families={','.join(draft.families)}"] if draft.families else []
     only += [f"--narrow={one}" for one in draft.narrow]
+    only += [f"--callback={one}" for one in draft.callbacks]
     told = ["--budget", draft.budget, "--out", str(folder), "--quiet"]
     children.begin(folder, ["run", *draft.options(), *only, *told, *draft.asked()])
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,7 @@ def main() -> None:
         neighbours(look)
     sights(look["sights"])
     first(draft, look)
+    draft = told(root, draft)
     if st.button("Start the run", type="primary"):
         folder = processes.start(root, draft)
         context.choose(folder.name)
@@ -143,6 +145,17 @@ def sights(found: Sequence[Mapping[str, Any]]) -> None:
     for column, (i, one) in zip(st.columns(2) * len(found), enumerate(found)):
         with column:
             figures.show(figures.of_sight(Sight(**one)), f"sight-{i}", 240)
+
+
+def told(root: Path, draft: Draft) -> Draft:
+    """Which other programs are told what happens in the run."""
+    known = sorted(context.registry().callbacks)
+    if not known:
+        return draft
+    chosen = st.multiselect("Keep the run in these too", known, [n for n in draft.callbacks if n in known], placeholder="none",
+                            help="They are told on this machine while the run goes on, and cost it no time.")  # fmt: skip
+    changed = replace(draft, callbacks=tuple(chosen))
+    return changed.keep(root) if changed != draft else draft
 
 
 def first(draft: Draft, look: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from metalearner.kinds import Learner, Production
 
 from .forest import ForestLearner
 from .kernel_ridge import KernelRidgeLearner
+from .laid_out import LaidOutLearner
 from .linear import LinearLearner
 from .neighbours import NeighbourLearner
 from .random_conv import RandomConvLearner
@@ -22,5 +23,7 @@ _FOLDWISE: list[FoldwiseLearner] = [
     NeighbourLearner(),
 ]
 
-LEARNERS: list[Learner] = [*_FOLDWISE, WaveformLearner()]
-LEARNER_PRODUCTIONS: list[Production] = [*(learner.production for learner in _FOLDWISE), PRODUCTION]
+LEARNERS: list[Learner] = [*_FOLDWISE, LaidOutLearner(), WaveformLearner()]
+LEARNER_PRODUCTIONS: list[Production] = [
+    *(learner.production for learner in _FOLDWISE), LaidOutLearner.production, PRODUCTION,
+]  # fmt: skip
