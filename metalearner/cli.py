@@ -206,12 +206,15 @@ def evaluate(bundle: BundleArgument, rows: RowsArgument, as_json: JsonOption = F
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="RUN", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Where it goes; report.html in the run's folder otherwise.")] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Pictures by plotly, to zoom and to point at; five megabytes more.")
+    ] = False,
 ) -> None:
     """Write a run as one HTML file that needs no network: decisions and reasons, pictures, diagnosis, cost."""
     from . import plugins
     from .report.page import report as tell
 
-    text, file = tell(folder, plugins.load()), out or folder / "report.html"
+    text, file = tell(folder, plugins.load(), interactive), out or folder / "report.html"
     file.write_text(text)
     typer.echo(f"{file} · {file.stat().st_size / 1e3:.0f} kB")
 

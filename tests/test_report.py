@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import numpy as np
@@ -61,6 +63,18 @@ def test_a_report_holds_no_script_and_loads_nothing(told, registry):
     assert not found.tags & {"script", "iframe", "object", "link", "base", "form", "i"}
     assert not [name for name, _ in found.attributes if name.startswith("on")]
     assert all(value.startswith("data:image/png") for name, value in found.attributes if name in ("src", "href"))
+
+
+def test_an_interactive_report_holds_our_scripts_alone_each_by_its_digest(told, registry):
+    text = report(told, registry, interactive=True)
+    found = Tags(text)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.S)
+    policy = next(value for name, value in found.attributes if name == "content" and "script-src" in value)
+    assert len(scripts) == text.count("<script") == 2 and len(text) < 6_000_000
+    assert policy.endswith(" ".join(f"'sha256-{b64encode(sha256(s.encode()).digest()).decode()}'" for s in scripts))
+    places = [value for name, value in found.attributes if name == "id" and value.startswith("plot-")]
+    assert places and all(f'Plotly.newPlot("{place}"' in scripts[1] for place in places)
+    assert "<" not in scripts[1] and not [name for name, _ in found.attributes if name in ("src", "href", "onload")]
 
 
 def test_a_report_tells_what_was_decided_measured_and_spent(told, registry):

@@ -18,6 +18,7 @@ from metalearner.pages.draft import Draft
 from metalearner.pages.narrowing import narrowing
 from metalearner.records import Config, View
 from metalearner.report.diagram import diagram
+from metalearner.report.interactive import TONES
 from metalearner.setting import INVENTED
 
 LEVELS = {0: "custom operations", 1: "catalogue", 2: "pretrained", 3: "searched"}
@@ -75,7 +76,7 @@ def plane(look: Mapping[str, Any]) -> None:
     for number, kind in enumerate(sorted({p["modality"] for p in points})):
         some = [p for p in points if p["modality"] == kind]
         sizes, shades = zip(*((11, 0.95) if p["id"] in near else (6, 0.35) for p in some))
-        look_of = {"size": sizes, "opacity": shades, "color": figures.TONES[number % len(figures.TONES)]}
+        look_of = {"size": sizes, "opacity": shades, "color": TONES[number % len(TONES)]}
         shown.add_scatter(x=[p["x"] for p in some], y=[p["y"] for p in some], mode="markers", name=kind, marker=look_of,
                           hovertext=[p["name"] for p in some], hoverinfo="text")  # fmt: skip
     if here:

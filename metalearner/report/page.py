@@ -1,14 +1,17 @@
 """One run as one HTML file: everything decided, with its reason, and everything measured.
 
-It needs no network and holds no script: pictures are inline SVG (some kilobytes each; plotly's library alone would be over four
-megabytes, and would need script to be allowed), and its own policy forbids everything else, whatever a column is called.
+It needs no network. Pictures are inline SVG of some kilobytes each, and its own policy forbids scripts, whatever a column is called;
+or, where it is to be interactive, plotly's, whose library (over four megabytes) comes along and is allowed by its digest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..markup import amounts, cell, items, number, table, words
@@ -22,38 +25,60 @@ from .examples import Example, outcome, worst
 from .svg import svg
 from .text import limit_lines
 
+if TYPE_CHECKING:
+    from .interactive import Interactive
+
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+Draw = Callable[[Picture], str]
 # Rows of the leaderboard; the rest is counted.
 BOARD = 25
 # Columns of a row that is shown.
 SHOWN = 12
 
 
-def report(folder: Path, registry: Registry) -> str:
+def report(folder: Path, registry: Registry, interactive: bool = False) -> str:
     """The HTML of a run, finished or as far as it got. Raises UserError where the folder is no run or nothing was learnt yet."""
+    artist = _interactive() if interactive else None
+    draw = artist or svg
     account = Account.open(folder)
     if account.task is None:
         raise UserError(f"The run in '{folder}' has not come far enough to tell of.", "Its data are not read yet.",
                         f"metalearner resume {folder}")  # fmt: skip
     parts = [
         _head(account),
-        _section("How good it is", _goodness(account, registry)),
+        _section("How good it is", _goodness(account, registry, draw)),
         _section("The worst errors", _worst(worst(folder, registry))),
         _section("What it is made of", _members(account, registry)),
         _section("What was decided, and why", _decisions(account)),
-        _section("How the search went", _search(account)),
+        _section("How the search went", _search(account, draw)),
         _section("What past runs say", _neighbours(account)),
         _section("Leaderboard", _board(account)),
         _section("What went wrong on the way", _failures(account)),
         _section("What it cost", _cost(account)),
         _section("The same again", _again(account)),
     ]
-    title = escape(f"{account.task.target} · {account.name}")
+    title, scripts = escape(f"{account.task.target} · {account.name}"), artist.scripts if artist else []
+    body = "".join([*parts, *(f"<script>{script}</script>" for script in scripts)])
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>"
+        f"<title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>"
     )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Nothing from elsewhere, and no scripts but these."""
+    digests = [b64encode(sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"{POLICY}; script-src {allowed}" if digests else POLICY
+
+
+def _interactive() -> Interactive:
+    """What draws by plotly, whose import takes a second."""
+    from .interactive import Interactive
+
+    return Interactive()
 
 
 def _head(a: Account) -> str:
@@ -82,7 +107,7 @@ def _decisions(a: Account) -> str:
     return table(("stage", "decided", "because"), rows)
 
 
-def _search(a: Account) -> str:
+def _search(a: Account, draw: Draw) -> str:
     found = a.told("searched")
     told = f"{len(a.trials):,} fits, {len(a.good):,} of them full." if a.trials else ""
     if found:
@@ -93,10 +118,10 @@ def _search(a: Account) -> str:
         told += (
             f" Before it began, {number(forecast['value'])} was forecast, {ends} in {forecast['level']:.0%} of cases."
         )
-    return words(told) + _pictures([p for p in (a.progress(), a.curves()) if p is not None])
+    return words(told) + _pictures([p for p in (a.progress(), a.curves()) if p is not None], draw)
 
 
-def _goodness(a: Account, registry: Registry) -> str:
+def _goodness(a: Account, registry: Registry, draw: Draw) -> str:
     """All metrics, pictures of right and wrong, the goal and why it was missed, the limits."""
     if a.score is None:
         return ""
@@ -106,7 +131,7 @@ def _goodness(a: Account, registry: Registry) -> str:
     text = table(("metric", "value", "95 % interval", "naive baseline"), rows, numbers=(1, 2, 3))
     pictures = outcome(a.folder, registry)
     text += (
-        _pictures(pictures)
+        _pictures(pictures, draw)
         if pictures
         else words("This run kept no single predictions, so there are no pictures of them.")
     )
@@ -192,8 +217,8 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
 
 
-def _pictures(found: Iterable[Picture]) -> str:
+def _pictures(found: Iterable[Picture], draw: Draw) -> str:
     figures = "".join(
-        f"<figure><h3>{escape(p.title)}</h3>{svg(p)}<figcaption>{escape(p.says)}</figcaption></figure>" for p in found
+        f"<figure><h3>{escape(p.title)}</h3>{draw(p)}<figcaption>{escape(p.says)}</figcaption></figure>" for p in found
     )
     return f'<div class="pictures">{figures}</div>' if figures else ""
