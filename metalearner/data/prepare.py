@@ -132,7 +132,7 @@ def _labelled(reading: Reading, task: Task) -> tuple[Fields, np.ndarray, list[Fi
     target = reading.column(task.target)
     known = np.isfinite(target) if target.dtype.kind == "f" else target != ""
     findings = [
-        Finding(f"{c.name}: {c.note}", LEFT_OUT if c.left_out else "")
+        Finding(f"{c.name}: {c.note.removeprefix(f'{LEFT_OUT}: ')}", LEFT_OUT if c.left_out else "")
         for c in reading.schema.columns
         if c.note and c.name != task.target
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from . import dates
 LEFT_OUT = "left out: "
 TARGETS = ("target", "label", "class", "y", "outcome")
 
+PICTURE = 36  # numbers that vary, from which on a table may be a picture
 NUMBERS_SHARE = 0.98  # of the present values must be numbers
 UNIQUE_SHARE, UNIQUE_ROWS = 0.98, 20  # an identifier is different in so many of at least so many rows
 MOST_LEVELS = 1000
@@ -37,6 +40,18 @@ def target_hint(names: tuple[str, ...]) -> str:
     """The column whose name says that it is the target; empty when there is none."""
     by_name = {name.lower(): name for name in reversed(names)}
     return next((by_name[t] for t in TARGETS if t in by_name), "")
+
+
+def with_edges(columns: Sequence[Column], constant: Sequence[bool]) -> tuple[Column, ...]:
+    """Numbers that never vary are kept where they lie among many that do.
+
+    They may be the edge of a picture that was written out cell by cell: without them its rows would not lie below each other.
+    """
+    edges = [c.kind == "number" and same for c, same in zip(columns, constant)]
+    vary = sum(c.kind in ("number", "boolean") and not c.left_out for c in columns)
+    if vary < max(PICTURE, sum(edges)):
+        return tuple(columns)
+    return tuple(replace(c, note="never varies, kept for its place") if edge else c for c, edge in zip(columns, edges))
 
 
 class Tally:
@@ -78,6 +93,11 @@ class Tally:
         """Cells that are not missing."""
         return self.rows - self.missing
 
+    @property
+    def constant(self) -> bool:
+        """Whether the same value stands in every row."""
+        return len(self.counts) == 1 and not self.missing
+
     def column(self) -> tuple[Column, str]:
         """The column, and the format of its dates if that is its kind."""
         if "+" in self.counts and self.dashes:
@@ -86,7 +106,7 @@ class Tally:
         kind, note, written = self._kind()
         if not self.present:
             note = f"{LEFT_OUT}no value in any row"
-        elif len(self.counts) == 1 and not self.missing:
+        elif self.constant:
             note = f"{LEFT_OUT}'{next(iter(self.counts))[:40]}' in every row"
         levels: tuple[str, ...] = ()
         if kind in ("category", "boolean"):

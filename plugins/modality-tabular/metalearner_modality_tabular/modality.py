@@ -17,7 +17,7 @@ from metalearner.tables import Cells, Chunk, Table, empty, open_table
 from metalearner.tables.cells import booleans, numbers, signs, text
 from metalearner.tables.rows import hold_arrays
 
-from .columns import LEFT_OUT, Tally, target_hint, used
+from .columns import LEFT_OUT, Tally, target_hint, used, with_edges
 from .dates import days
 
 # A table in which a column names such files is theirs who read these.
@@ -50,7 +50,7 @@ class TabularModality(Modality):
         found = [tally.column() for tally in tallies.values()]
         written = {column.name: form for column, form in found if form}
         options = dict(table.options) | ({"dates": written} if written else {})
-        columns = tuple(column for column, _ in found)
+        columns = with_edges([column for column, _ in found], [tally.constant for tally in tallies.values()])
         return Schema("tabular", table.source, total, columns, options, target_hint(table.names))
 
     def decode(self, source: Source, schema: Schema) -> Iterator[Fields]:

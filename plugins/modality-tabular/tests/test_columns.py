@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from metalearner_modality_tabular.columns import Tally, target_hint, used
+from metalearner_modality_tabular.columns import Tally, target_hint, used, with_edges
 from metalearner_modality_tabular.modality import TabularModality
 
 from metalearner.records import Column, Schema
@@ -90,6 +90,16 @@ def test_note(cells: list, note: str) -> None:
     found = column(cells)
     assert found.note == note
     assert (found not in used(Schema("tabular", "", 1, (found,)))) == note.startswith("left out")
+
+
+def test_numbers_that_never_vary_keep_their_place_among_many_that_do() -> None:
+    vary, same = [column([0, 1, 2] * 20, f"x{i}") for i in range(40)], column([0] * 60, "edge")
+    word = column(["a"] * 60, "word")
+    kept = with_edges([same, *vary, word], [True, *[False] * 40, True])
+    assert [c.name for c in used(Schema("tabular", "", 60, kept))] == ["edge", *(c.name for c in vary)]
+    few = with_edges([same, *vary[:20]], [True, *[False] * 20])
+    more = with_edges([same] * 50 + vary, [True] * 50 + [False] * 40)
+    assert few[0].left_out and all(c.left_out for c in more[:50])
 
 
 def test_a_name_that_is_a_value_is_noted() -> None:
