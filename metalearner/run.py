@@ -21,7 +21,6 @@ from .deploy.portable import PROOF
 from .deploy.weigh import weighed
 from .describe import describe
 from .describe.sentence import embed
-from .errors import RunError
 from .evaluate import Answers, Evidence, evaluate, reaches
 from .events import Listener, Story
 from .kinds import Executor, Family, Prior, Proposer, Scope
@@ -31,7 +30,7 @@ from .observers import Observers
 from .plugins import Registry
 from .predictor import Predictor
 from .propose import Blocks, Here, Portfolio, Ranker, moved, propose
-from .records import FULL, Config, Description, Experience, Proposal, Recall, Scorecard, Trial
+from .records import Config, Description, Experience, Proposal, Recall, Scorecard, Trial
 from .request import Request
 from .result import Run
 from .search import Budget, Clock, Ladder, Rungs, Search, interruptible, ledger, owed, price, quick
@@ -282,14 +281,11 @@ class Ensemble:
 
 def combine(trials: list[Trial], folder: Path, setting: Setting, story: Story, cost: Cost) -> Ensemble:
     """Stage 4: one calibrated ensemble out of the trials, which predicts what is to come in the time there is."""
-    if not any(t.outcome == "ok" and t.rung >= FULL for t in trials):
-        reasons = sorted({t.error or t.outcome for t in trials})[:3]
-        raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "There was no time for one.",
-                       "Try a larger --budget.")  # fmt: skip
     selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost)
     predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
-               score=selection.score, metric=setting.task.metric, calibration=predictor.calibration)  # fmt: skip
+               score=selection.score, metric=setting.task.metric, calibration=predictor.calibration,
+               cut_short=selection.cut_short)  # fmt: skip
     return Ensemble(selection, predictor)
 
 

@@ -119,11 +119,25 @@ def test_only_full_trials_on_the_same_rows_enter(given):
     half = np.arange(150)
     given.add(guess(rng, given.target, 0.1), rung=0.3)
     given.add(guess(rng, given.target[half], 0.1), rung=0.2, rows=half)
-    with pytest.raises(RunError, match="None of 2 trials was fitted in full"):
-        given.select()
     given.add(guess(rng, given.target, 1.0))
     given.trials.append(replace(given.trials[0], number=99, outcome="crash", rung=1.0, score=None))
     assert given.select().weights == {"00002": 1.0}
+
+
+def test_where_nothing_was_fitted_in_full_what_got_furthest_is_taken(tmp_path, registry):
+    given, rng = (
+        Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, 600), folds=3),
+        np.random.default_rng(1),
+    )
+    with pytest.raises(RunError, match="None of 0 trials gave a model"):
+        given.select()
+    given.first(guess(rng, given.target, 0.1))
+    assert given.select().cut_short and len(given.select().rows) == 200
+    given.add(guess(rng, given.target, 1.0), rung=0.3, facts={"folds": 3, "share": 0.3})
+    selection = given.select()
+    assert selection.cut_short and selection.weights == {"00001": 1.0} and len(selection.rows) == 600
+    given.add(guess(rng, given.target, 1.0))
+    assert not given.select().cut_short and set(given.select().weights) == {"00002"}
 
 
 def test_numbers_are_selected_too(tmp_path, registry):

@@ -18,6 +18,11 @@ SILENCE = 15.0
 LETTERS, NAMED = 100, 6
 
 
+CUT_SHORT = (
+    "nothing was fitted in full in the time there was: what got furthest is taken; a larger --budget gives a better one"
+)
+
+
 class Narrator:
     """Prints a run's events as they come, stage by stage."""
 
@@ -96,7 +101,8 @@ class Narrator:
 
     def _train(self, e: Mapping[str, Any]) -> list[str]:
         parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
-        return [_line("  train", f"ensemble: {parts} · out of fold {number(e['score'])}")]
+        lines = [_line("  train", f"ensemble: {parts} · out of fold {number(e['score'])}")]
+        return [*lines, _line("", f"! {CUT_SHORT}")] if e.get("cut_short") else lines
 
     def _callback(self, e: Mapping[str, Any]) -> list[str]:
         return [_line("", f"! callback {e['name']}: {e['problem']}")]

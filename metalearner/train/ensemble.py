@@ -52,6 +52,7 @@ class Selection:
     prediction: np.ndarray  # of each row, by the choices that row had no part in
     score: float  # of that prediction: an honest estimate
     models: int | None = None  # of each member at most so many, those of the first folds; None: all
+    cut_short: bool = False  # nothing was fitted in full, and what got furthest was taken
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,19 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, co
     """Bagged greedy ensemble selection among trials that were fitted in full, as dear as there is time for.
 
     Where there is no time to fit every config on all folds, those fitted on the first ones may be chosen too: all are
-    then compared on the rows that these folds hold out.
+    then compared on the rows that these folds hold out. Where nothing was fitted in full, what got furthest is taken as it is.
+    Raises RunError where nothing gave a model.
     """
     able = [t for t in trials if t.outcome == "ok" and t.score is not None and np.isfinite(t.score)]
+    if not able:
+        reasons = sorted({t.error or t.outcome for t in trials})[:3]
+        raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "There was no time for one.",
+                       "Try a larger --budget.")  # fmt: skip
     full = [t for t in able if t.rung >= FULL]
     if not full:
-        raise RunError(f"None of {len(trials)} trials was fitted in full.", "Only such trials can be packaged.",
-                       "Try a larger --budget.")  # fmt: skip
+        furthest = max(_folds(t, dataset) for t in able)
+        able = [t for t in able if _folds(t, dataset) == furthest]
+        return replace(_selected(best_of_each(able), furthest, folder, dataset, aim, cost), cut_short=True)
     whole = _selected(full, len(dataset.folds), folder, dataset, aim, cost)
     part = [t for t in able if t.rung < FULL and t.facts.get("share", 0.0) >= FULL and _folds(t, dataset)]
     folds = min((_folds(t, dataset) for t in part), default=len(dataset.folds))
