@@ -141,14 +141,17 @@ def fields(n, side):
     return sum(np.roll(rough, (i, j), (1, 2)) for i in range(3) for j in range(3))[:, 4:, 4:] / 3
 
 
-def test_a_shuffled_picture_is_laid_out_again():
+@pytest.mark.parametrize("edge", [0, 9])
+def test_a_shuffled_picture_is_laid_out_again(edge):
+    """Cells of an edge that never vary take what the others leave."""
     side = 12
     x = fields(700, side).reshape(700, -1)
+    x[:, :edge] = 0
     order = np.random.default_rng(1).permutation(side * side)
     cells = layout(resemblance(x[:, order]))
     assert sorted(cells) == list(range(side * side))
-    true, found = (np.stack(np.divmod(c, side), 1) for c in (order, cells))
-    apart = [np.linalg.norm(v[:, None] - v, axis=2)[np.triu_indices(side * side, 1)] for v in (true, found)]
+    true, found = (np.stack(np.divmod(c[order >= edge], side), 1) for c in (order, cells))
+    apart = [np.linalg.norm(v[:, None] - v, axis=2)[np.triu_indices(len(true), 1)] for v in (true, found)]
     assert np.corrcoef(*apart)[0, 1] > 0.9
     pictures = laid_out(x[:, order, None], cells)
     assert pictures.shape == (700, side, side, 1)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..arrays import Tensors
-from ..grammar.layout import laid_out, layout, width
+from ..grammar.layout import laid_out, layout, varying, width
 from ..kinds import Output, Probe, Sight
 from ..records import View
 from .filters import features, grid
@@ -48,8 +48,12 @@ class Topology(Probe):
             return {}
         x = values(tensors[table])
         half = rng.permutation(len(x)) % 2 == 0
-        first, second = (layout(correlation_along(x[rows], 1, rng)) for rows in (half, ~half))
-        agreement = _agreement(first, second)
+        halves = [correlation_along(x[rows], 1, rng) for rows in (half, ~half)]
+        vary = np.logical_and(*map(varying, halves))
+        if vary.sum() < FEWEST:
+            return {}
+        first, second = (layout(correlation)[vary] for correlation in halves)
+        agreement = _agreement(first, second, width(x.shape[1]))
         found: dict[str, float | None] = {"agreement": agreement}
         if agreement < AGREE:
             return found
@@ -87,9 +91,8 @@ def _table(views: Mapping[str, View]) -> str | None:
     return next((n for n, v in views.items() if v.kinds == ("columns",) and FEWEST <= v.axes[0].size <= MOST), None)
 
 
-def _agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """How well the distances between columns agree in two layouts; turned and mirrored ones are the same."""
-    across = width(len(first))
+def _agreement(first: np.ndarray, second: np.ndarray, across: int) -> float:
+    """How well the distances between columns agree in two layouts so many cells wide; turned and mirrored ones are the same."""
     apart = []
     for cells in (first, second):
         places = np.stack(np.divmod(cells, across), axis=1)

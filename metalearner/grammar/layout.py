@@ -21,18 +21,30 @@ def resemblance(x: np.ndarray) -> np.ndarray:
 
 
 def layout(correlation: np.ndarray) -> np.ndarray:
-    """The cell (p,) of each column on a grid `width(p)` cells wide, read row by row, from |correlation| (p, p)."""
+    """The cell (p,) of each column on a grid `width(p)` cells wide, read row by row, from |correlation| (p, p).
+
+    Columns that never vary resemble nothing, themselves neither: they take the cells that the others leave.
+    """
     from scipy.optimize import linear_sum_assignment
 
-    p = len(correlation)
-    places = _flattened(_apart(1 - np.minimum(correlation, 1.0)))  # (p, 2); rounding may have gone beyond 1
+    p, vary = len(correlation), varying(correlation)
+    if vary.sum() < 2:
+        return np.arange(p)
+    # (varying, 2); rounding may have gone beyond 1
+    places = _flattened(_apart(1 - np.minimum(correlation[np.ix_(vary, vary)], 1.0)))
     across = width(p)
     cells = np.stack(np.divmod(np.arange(-(-p // across) * across), across), axis=1).astype(float)
     cells, places = (v - v.mean(axis=0) for v in (cells, places))
     # The cloud is brought to the grid's size along its own axes; which of its two axes lies across does not matter.
     places = places / (places.std(axis=0) + 1e-9) * cells.std(axis=0)
-    cost = ((places[:, None] - cells) ** 2).sum(axis=2)
+    cost = np.zeros((p, len(cells)))
+    cost[vary] = ((places[:, None] - cells) ** 2).sum(axis=2)
     return np.asarray(linear_sum_assignment(cost)[1])
+
+
+def varying(correlation: np.ndarray) -> np.ndarray:
+    """Which columns (p,) vary, by their |correlation| (p, p) with themselves."""
+    return np.diagonal(correlation) > 0
 
 
 def width(columns: int) -> int:
