@@ -62,14 +62,14 @@ def prepare(
     strata = output.strata(output.encode(rough, target))
     learn, test = np.arange(len(target)), np.array([], int)
     if isinstance(split.test, float):
-        parts = deal(strata, groups, [1 - split.test, split.test], rng)
+        parts = deal(strata, groups, [1 - split.test, split.test], rng, fill=bool(task.group_by))
         learn, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     _enough(task, target[learn], len(test))
     state = output.suit(output.fit(target[learn]), task.metric)
     outside = (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task)
     sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
     encoded = output.encode(state, target[learn])
-    folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng)
+    folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng, fill=bool(task.group_by))
     if repeated:
         kept = "kept on one side of every split"
         if not (_told_apart(folds, encoded) or task.group_by):
@@ -102,10 +102,12 @@ def prepare(
     return replace(dataset, folder=folder), sealed
 
 
-def deal(strata: np.ndarray, groups: np.ndarray, shares: list[float], rng: np.random.Generator) -> np.ndarray:
+def deal(
+    strata: np.ndarray, groups: np.ndarray, shares: list[float], rng: np.random.Generator, fill: bool = False
+) -> np.ndarray:
     """Part number for each row: parts have these shares of every stratum; a group is never torn apart.
 
-    No part is left empty as long as there are as many groups.
+    With `fill` no part is left empty as long as there are as many groups.
 
     >>> parts = deal(np.array([0] * 50 + [1] * 50), np.arange(100), [.8, .2], np.random.default_rng(0))
     >>> [int(((parts == 1) & s).sum()) for s in (np.arange(100) < 50, np.arange(100) >= 50)]
@@ -121,7 +123,7 @@ def deal(strata: np.ndarray, groups: np.ndarray, shares: list[float], rng: np.ra
         places = (np.arange(len(members)) + rng.random()) / len(members)
         part_of[members] = np.minimum(np.searchsorted(edges, places, side="right"), len(shares) - 1)
     sizes = np.bincount(part_of, minlength=len(shares))
-    for empty in np.flatnonzero(sizes == 0)[: len(order) - np.count_nonzero(sizes)]:
+    for empty in np.flatnonzero(sizes == 0)[: len(order) - np.count_nonzero(sizes)] if fill else ():
         largest = np.bincount(part_of).argmax()
         part_of[rng.choice(np.flatnonzero(part_of == largest))] = empty
     return part_of[np.searchsorted(order, groups)]
@@ -197,7 +199,7 @@ def _outside(test: Reading | None, task: Task) -> tuple[Fields, np.ndarray] | No
 
 
 def _folds(
-    fields: Fields, strata: np.ndarray, groups: np.ndarray, rng: np.random.Generator
+    fields: Fields, strata: np.ndarray, groups: np.ndarray, rng: np.random.Generator, fill: bool = False
 ) -> tuple[tuple[tuple[np.ndarray, np.ndarray], ...], np.ndarray]:
     """Folds as (training rows, held-out rows), and the rows kept apart from all of them."""
     n = len(strata)
@@ -205,7 +207,7 @@ def _folds(
     inside = np.arange(n)
     if n >= APART_FROM and len(np.unique(groups)) > 2:
         share = min(APART_SHARE, APART_MOST / n)
-        parts = deal(strata, groups, [1 - share, share], rng)
+        parts = deal(strata, groups, [1 - share, share], rng, fill)
         inside, apart = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     elements = _elements(fields)
     count = 5 if (elements <= FIVE_FOLDS and n < FEW_ROWS) or n < 300 else 1
@@ -213,9 +215,9 @@ def _folds(
     count = min(count, max(2, len(np.unique(groups[inside]))))
     if count == 1:
         held = HELD_OUT if n < FEW_ROWS else HELD_OUT_OF_MANY
-        parts = deal(strata[inside], groups[inside], [1 - held, held], rng)
+        parts = deal(strata[inside], groups[inside], [1 - held, held], rng, fill)
         return ((inside[parts == 0], inside[parts == 1]),), apart
-    parts = deal(strata[inside], groups[inside], [1.0] * count, rng)
+    parts = deal(strata[inside], groups[inside], [1.0] * count, rng, fill)
     return tuple((inside[parts != k], inside[parts == k]) for k in np.unique(parts)), apart
 
 
