@@ -68,3 +68,8 @@ def test_nothing_is_held_back_for_long():
 @pytest.mark.parametrize(("error", "said"), [("", "timeout"), ("\n", "timeout"), ("killed", "timeout (killed)")])
 def test_what_has_no_reason_has_none(error, said):
     assert narrated(tried(1.0, "mlp", "timeout", error), END)[0] == f"4 search     1:00 mlp: {said}"
+
+
+def test_a_model_that_was_cut_short_is_said_to_be():
+    train = {"stage": "train", "at": 9.0, "weights": {"resnet #1": 1.0}, "score": 0.7, "metric": "accuracy"}
+    assert len(narrated(train)) == 1 and "larger --budget" in narrated({**train, "cut_short": True})[1]

@@ -22,6 +22,7 @@ from ..pictures import Picture, Series
 from ..plugins import Registry
 from ..records import FULL, Scorecard, Task, View
 from ..setting import Setting
+from .text import CUT_SHORT
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.
 WATTS = 10.0
@@ -189,6 +190,7 @@ class Account:
             found.append(("search", "stopped", self.told("searched")["ladder"]))
         weights = self.told("train").get("weights", {})
         why = "alone it is best on held-out rows" if len(weights) == 1 else "together they are best on held-out rows"
+        why = CUT_SHORT if self.told("train").get("cut_short") else why
         for name, share in sorted(weights.items(), key=lambda item: -item[1]):
             found.append(("train", f"{name}, {share:.0%} of the model", why))
         return found

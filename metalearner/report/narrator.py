@@ -10,17 +10,12 @@ from itertools import takewhile
 from typing import IO, Any
 
 from ..records import FULL, Scorecard
-from .text import limit_lines, number, prior_lines, scorecard_lines, sparkline
+from .text import CUT_SHORT, limit_lines, number, prior_lines, scorecard_lines, sparkline
 
 # Seconds without a better model after which the search says that it goes on.
 SILENCE = 15.0
 # Letters of a reason, and families named, in a line about what failed.
 LETTERS, NAMED = 100, 6
-
-
-CUT_SHORT = (
-    "nothing was fitted in full in the time there was: what got furthest is taken; a larger --budget gives a better one"
-)
 
 
 class Narrator:

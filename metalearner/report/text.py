@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 # Of the families believed in most so many have their numbers told, and so many of them.
 FAMILIES_SHOWN, NUMBERS_SHOWN = 5, 6
+# Said of a model where no fit was brought to its end.
+CUT_SHORT = (
+    "nothing was fitted in full in the time there was: what got furthest is taken; a larger --budget gives a better one"
+)
 
 
 def limit_lines(limits: Mapping[str, Any]) -> list[str]:
