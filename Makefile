@@ -11,7 +11,7 @@ run: setup
 	$(BIN)/metalearner run penguins "tell the sex of a penguin from its measurements" --budget $(BUDGET)
 
 test: check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .

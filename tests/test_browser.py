@@ -94,7 +94,7 @@ def newest(app):
     [
         (table, "tell the sex of a penguin from its measurements"),
         (pictures, "which digit is in the picture?"),
-        pytest.param(series, "is the actor drawing a gun or pointing?", marks=pytest.mark.slow),
+        (series, "is the actor drawing a gun or pointing?"),
     ],
     ids=["table", "pictures", "series"],
 )

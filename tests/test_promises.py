@@ -49,13 +49,12 @@ def kill_something(process, rng):
     process.wait()
 
 
-@pytest.mark.parametrize("times", [12, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_run_killed_again_and_again_loses_nothing_and_doubles_nothing(tmp_path, times):
+def test_a_run_killed_again_and_again_loses_nothing_and_doubles_nothing(tmp_path):
     rng, run = random.Random(0), tmp_path / "run"
     begun = ["run", PENGUINS, "tell the sex", "--budget", "40trials", "--out", run, "--cold", "--quiet"]
     kept: dict[str, str] = {}
     kills = 0
-    while kills < times and not (run / "run.json").exists():
+    while kills < KILLS and not (run / "run.json").exists():
         process = start(*(["resume", run, "--quiet"] if (run / "data" / "dataset.json").exists() else begun))
         until = time.monotonic() + rng.uniform(0.3, 6.0)
         while time.monotonic() < until and process.poll() is None:
