@@ -186,8 +186,8 @@ def network(name: str, net: str, seed: int) -> dict[str, Any]:
     from metalearner.events import Story
     from metalearner.kinds import Rung
     from metalearner.request import Request
-    from metalearner.run import formulate_and_prepare
     from metalearner.sources import find
+    from metalearner.steps.understand import formulate_and_prepare
     from metalearner.task import Wish
 
     torch.set_num_threads(1)

@@ -61,7 +61,8 @@ def measure() -> dict[str, float]:
     from metalearner.kinds import Moment
     from metalearner.knowledge import Base
     from metalearner.request import Request
-    from metalearner.run import foresee, formulate_and_prepare
+    from metalearner.steps.foresee import foresee
+    from metalearner.steps.understand import formulate_and_prepare
     from metalearner.task import Wish
 
     registry, source = plugins.load(), sources.find("penguins")

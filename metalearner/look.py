@@ -25,7 +25,8 @@ from .plugins import Registry
 from .propose import spread
 from .records import Scorecard, plain
 from .request import Request
-from .run import foresee, formulate_and_prepare
+from .steps.foresee import foresee
+from .steps.understand import formulate_and_prepare
 
 # Families and past data sets that are shown in a notebook.
 SHOWN = 6

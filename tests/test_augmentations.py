@@ -17,7 +17,7 @@ from metalearner.dataset import Dataset
 from metalearner.events import Story
 from metalearner.records import Axis, View
 from metalearner.request import Request
-from metalearner.run import formulate_and_prepare
+from metalearner.steps.understand import formulate_and_prepare
 from metalearner.train.augment import Manner, augment
 from metalearner.train.productions import POLICIES
 

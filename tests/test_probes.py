@@ -181,8 +181,9 @@ def test_a_table_that_is_a_picture_is_searched_as_one(tmp_path, registry, shuffl
     from metalearner.events import Story
     from metalearner.knowledge import Base
     from metalearner.request import Request
-    from metalearner.run import foresee, formulate_and_prepare
     from metalearner.sources import find
+    from metalearner.steps.foresee import foresee
+    from metalearner.steps.understand import formulate_and_prepare
     from metalearner.task import Wish
 
     rng = np.random.default_rng(0)

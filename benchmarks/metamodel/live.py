@@ -19,8 +19,8 @@ from metalearner.kinds import Job, Moment, Proposer, Rung, Scope
 from metalearner.knowledge import Base, Memory, aligned
 from metalearner.propose import RANKER, Blocks, Portfolio, Ranker, propose
 from metalearner.records import Proposal, Recall, Trial, digest
-from metalearner.run import describe_setting
 from metalearner.sources import catalogue
+from metalearner.steps.foresee import describe_setting
 from metalearner.worker import Begin
 
 TRIALS, SECONDS = 50, 1.0

@@ -22,9 +22,11 @@ from ..plugins import Registry
 from ..propose import Portfolio, propose
 from ..records import Config, Experience, Proposal, Recall, Trial, digest
 from ..request import Request
-from ..run import describe_setting, experience, formulate_and_prepare
 from ..setting import INVENTED_LEVEL, Setting
 from ..sources import catalogue
+from ..steps.foresee import describe_setting
+from ..steps.learn import experience
+from ..steps.understand import formulate_and_prepare
 from ..task import Wish
 from ..worker import Begin
 

@@ -1,0 +1,120 @@
+"""Stages 4 to 6: trials become one function, which is measured once, packaged, and given what it will be watched by."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import runs
+from ..data import Sealed
+from ..deploy import Bundle, package
+from ..deploy.portable import PROOF
+from ..deploy.weigh import weighed
+from ..evaluate import Answers, Evidence, evaluate
+from ..events import Story
+from ..monitor import reference
+from ..predictor import Predictor
+from ..records import Forecast, Scorecard, Trial
+from ..search import Clock, price
+from ..setting import Setting
+from ..train.ensemble import Cost, Selection, assemble, select
+from .seconds import AFTERWARDS, OWED_LEAST, reserve
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The selected trials with what they said out of fold, and the function they make together."""
+
+    selection: Selection
+    predictor: Predictor
+
+
+def affordable(trials: list[Trial], setting: Setting, sealed: Sealed | None, clock: Clock) -> Cost:
+    """What each trial costs to predict the rows kept apart, what is left for it, and what may be deployed."""
+    left = clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget)
+    most = max(OWED_LEAST, left) if clock.budget.seconds else float("inf")
+    rows = kept_apart(setting, sealed)
+    return Cost({t.name: price(t, rows) for t in trials}, most, setting.task.limits)
+
+
+def kept_apart(setting: Setting, sealed: Sealed | None) -> int:
+    """Rows that are predicted after the search."""
+    return len(setting.dataset.apart) + (sealed.rows if sealed else 0)
+
+
+def combine(
+    trials: list[Trial], sealed: Sealed | None, folder: Path, setting: Setting, clock: Clock, story: Story
+) -> Ensemble:
+    """One calibrated ensemble out of the trials, which predicts what is to come in the time there is."""
+    cost = affordable(trials, setting, sealed, clock)
+    selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost)
+    predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
+    story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
+               score=selection.score, metric=setting.task.metric, calibration=predictor.calibration,
+               cut_short=selection.cut_short)  # fmt: skip
+    return Ensemble(selection, predictor)
+
+
+def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting, folder: Path) -> Answers:
+    """What is predicted for the sealed test, opened once; without one, for the rows held out of each fold. It is kept."""
+    dataset, output = setting.dataset, setting.output
+    if sealed is not None:
+        inputs, target = sealed.open(again=sealed.opened)
+        prediction, split, rows = ensemble.predictor.predict(inputs), "sealed test", np.arange(len(target))
+    else:
+        rows = ensemble.selection.rows
+        target, split = dataset.target[rows], "out of fold"
+        prediction = output.calibrated(ensemble.predictor.calibration, ensemble.selection.prediction)
+    answers = Answers(target, prediction, output.baseline(dataset.state, dataset.target, len(target)), split, rows)
+    answers.save(folder / runs.ANSWERS)
+    return answers
+
+
+def judge(
+    answers: Answers, ensemble: Ensemble, trials: list[Trial], setting: Setting, forecast: Forecast | None, story: Story
+) -> Scorecard:
+    """The score with its interval, and whether the goal is met, or what keeps it from that."""
+    evidence = Evidence(trials, forecast, setting.dataset.rows)
+    metrics = setting.registry.metrics
+    scorecard = evaluate(setting.task, setting.output, ensemble.predictor.state, metrics, answers, evidence)
+    story.tell("evaluate", scorecard=scorecard)
+    return scorecard
+
+
+def deliver(  # noqa: PLR0913, PLR0917 - what a bundle is made of
+    folder: Path, ensemble: Ensemble, trials: list[Trial], answers: Answers, scorecard: Scorecard, setting: Setting,
+    clock: Clock, story: Story,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """The bundle, with the reference that monitoring compares against; what it takes of each limit is returned.
+
+    The reference holds predictions of rows not learnt from: in sample they would be surer than anything to come.
+    """
+    dataset, predictor = setting.dataset, ensemble.predictor
+    said = setting.output.table(predictor.state, answers.prediction)
+    drift = reference(setting.modality, dataset.fields, dataset.schema, said)
+    about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label}
+    proof = dataset.fields.take(np.arange(min(PROOF, dataset.rows)))
+    place, registry = folder / "bundle", setting.registry
+    bundle = package(place, predictor, scorecard, drift, about, proof, registry, clock.end - 1.0)
+    limits = keeps(setting, folder, [t for t in trials if t.name in ensemble.selection.weights])
+    story.tell("deploy", bundle=str(place), bytes=bundle.size, portable=bundle.portable, limits=limits)
+    return limits
+
+
+def keeps(setting: Setting, folder: Path, members: list[Trial]) -> dict[str, dict[str, Any]]:
+    """For each limit of the task what it is, what the bundle takes, measured here and now, and whether that is kept.
+
+    What has to be there beside the bundle counts, and what a pretrained model takes for a row it has not seen.
+    """
+    limits = setting.task.limits
+    if not limits.given:
+        return {}
+    taken = weighed(Bundle.open(folder / "bundle", setting.registry), setting.dataset.fields.take(np.arange(1)))
+    for name, fact in (("size", "beside_bytes"), ("latency", "row_seconds_once")):
+        taken[name] += max((float(t.facts.get(fact, 0.0)) for t in members), default=0.0)
+    asked = {name: value for name, value in vars(limits).items() if value is not None}
+    return {n: {"limit": most, "taken": taken[n], "kept": taken[n] <= most} for n, most in asked.items()}

@@ -1,0 +1,131 @@
+"""Stage 4 begins: the search of a run, set going while the data are still looked at, and told what was foreseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import library
+from ..data import Sealed
+from ..evaluate import reaches
+from ..events import Story
+from ..kinds import Executor, Proposer, Scope
+from ..plugins import Registry
+from ..records import Config, Proposal, Trial
+from ..request import Request
+from ..search import Clock, Ladder, Rungs, Search, ledger, owed, quick
+from ..setting import Setting
+from ..warm import Warm
+from ..worker import Begin
+from .finish import kept_apart
+from .foresee import Foresight
+from .seconds import OWED_MOST, reserve
+
+
+@contextmanager
+def workers(request: Request, registry: Registry, folder: Path, clock: Clock) -> Iterator[Executor]:
+    """The executor that was asked for, stopped whatever happens; its workers import while data are read."""
+    executor = registry.get("executors", request.executor)
+    executor.start(Begin(folder, clock.began), request.workers, request.address)
+    try:
+        yield executor
+    finally:
+        executor.stop()
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """A search under way, and the proposals that it was begun with."""
+
+    search: Search
+    begun: tuple[Proposal, ...]
+
+
+def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
+    request: Request, executor: Executor, clock: Clock, setting: Setting, sealed: Sealed | None, folder: Path, story: Story,
+    warm: Warm,
+) -> Hunt:  # fmt: skip
+    """The search of this run, with what an earlier process of it has tried; something quick is set going at once."""
+    trials = folder / "trials"
+    seen = ledger.read(trials)
+    clock.count(seen)
+
+    dataset, registry = setting.dataset, setting.registry
+    # A budget of trials is one of full fits: nobody is in a hurry.
+    whole = request.budget.seconds is None
+    held = [len(valid) for _, valid in dataset.folds]
+    rungs = Rungs(held, registry.learners, registry.productions, partial(look, setting, warm), whole)
+    goal = None if setting.task.goal is None else partial(meets_goal, setting, trials)
+    ladder = Ladder(setting.families, goal, setting.levels)
+    search = Search(executor, clock, rungs, ladder, request.seed, trials=seen)
+    search.listen = partial(heard, search, setting, trials, story, warm, kept_apart(setting, sealed))
+    return Hunt(search, tuple(search.begin(quick(setting.families)[:1])))
+
+
+def seek(
+    hunt: Hunt, request: Request, setting: Setting, sealed: Sealed | None, foresight: Foresight, story: Story
+) -> tuple[list[Trial], str]:
+    """All trials, and where the ladder of levels stopped, in words."""
+    search = hunt.search
+    # Those families too that the description calls for.
+    search.ladder = replace(search.ladder, families=foresight.families)
+    # Once the test was opened nothing may be tried any more; what is left is to finish.
+    opened = sealed is not None and sealed.opened
+    trials = search.trials if opened else search.run(proposer(request, setting, foresight, hunt.begun))
+    said = search.ladder.said(trials, search.clock.spent)
+    story.tell("searched", tried=len({t.config.id for t in trials}), seconds=search.clock.elapsed, ladder=said)
+    return trials, said
+
+
+def heard(search: Search, setting: Setting, trials: Path, story: Story, warm: Warm, apart: int, trial: Trial) -> None:
+    """A trial is finished: it is kept and told, and what the end of the run needs is imported beside those to come.
+
+    Models that take long to predict the rows kept apart make the search end sooner.
+    """
+    ledger.keep(trials, trial)
+    clock = search.clock
+    if clock.budget.seconds:
+        clock.reserve = reserve(clock.budget) + owed(search.trials, apart, OWED_MOST * clock.budget.seconds)
+    story.tell("search", trial=trial, left=clock.left)
+    warm.begin()
+    if trial.outcome == "ok":
+        learner = setting.registry.get("learners", trial.config.production)
+        warm.beside(learner.name, partial(learner.warm, setting.views))
+
+
+def look(setting: Setting, warm: Warm, config: Config) -> Mapping[str, Any]:
+    """What is known of a config before it is fitted; nothing as long as that would have to wait for imports."""
+    learner = setting.registry.get("learners", config.production)
+    return learner.look(config, setting.views, setting.aim) if warm.ready else {}
+
+
+def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
+    """Whether a full trial meets the task's goal out of fold, beyond doubt."""
+    dataset = setting.dataset
+    rows, prediction = (np.load(trials / trial.name / f"{name}.npy") for name in ("rows", "prediction"))
+    goal, target = setting.task.goal, dataset.target[rows]
+    assert goal is not None
+    state = setting.output.decide(dataset.state, setting.task.metric, goal, prediction, target)
+    return reaches(goal, setting.metric, target, prediction, state)
+
+
+def proposer(request: Request, setting: Setting, foresight: Foresight, begun: tuple[Proposal, ...]) -> Proposer:
+    """What the searcher asked for makes of this task."""
+    registry = setting.registry
+    productions = library.known(setting.productions, foresight.learnt)
+    scope = Scope(foresight.families, productions, registry.learners, setting.views, setting.metric,
+                  foresight.prior, foresight.portfolio, begun, request.seed)  # fmt: skip
+    return registry.get("searchers", searcher(request, registry)).begin(scope)
+
+
+def searcher(request: Request, registry: Registry) -> str:
+    """The name of the searcher: evolution where it is installed, unless another one was asked for."""
+    if request.searcher != "auto":
+        return request.searcher
+    return "evolution" if "evolution" in registry.searchers else "priors"
