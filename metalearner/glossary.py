@@ -70,6 +70,7 @@ WORDS = {
     "trial": "One configuration fitted and scored.",
     "warmup": "The share of learning in which the steps grow to their full size.",
     "weight decay": "How strongly weights are drawn towards zero.",
+    "wrong labels": "Rows whose given answer is denied by models that had not seen them. Some are mistakes; look at them.",
     "width": "Numbers that a layer passes on for each row or place.",
 }  # fmt: skip
 

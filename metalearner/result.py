@@ -85,7 +85,12 @@ class Run:
             for t in shown
         ]
         best = table(("family", "score", "share", "took"), rows, numbers=(1, 2, 3))
-        return card(f"{self.task.target} · {self.task.output}", amounts(figures), best, items(s.diagnosis))
+        return card(
+            f"{self.task.target} · {self.task.output}",
+            amounts(figures),
+            best,
+            items([str(cause) for cause in s.diagnosis]),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""

@@ -24,6 +24,8 @@ from .request import Request
 
 # What was predicted for the rows that measured the model, beside their truth.
 ANSWERS = "answers.npz"
+# The same for rows that were learnt from, by models that had not seen them.
+HELD = "held.npz"
 
 
 @contextmanager

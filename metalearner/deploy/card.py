@@ -122,7 +122,7 @@ def _score(found: Scorecard | None) -> list[str]:
     lines += [f"| {inline(name)} | {_n(value)} | | |" for name, value in found.others.items()]
     if found.goal is not None:
         lines += ["", f"The goal was {_n(found.goal)}: {'met' if found.goal_met else 'missed'}."]
-    return lines + [f"- {inline(reason)}" for reason in found.diagnosis]
+    return lines + [f"- {inline(str(cause))}" for cause in found.diagnosis]
 
 
 def _members(predictor: Predictor, onnx: Mapping[str, Any]) -> list[str]:

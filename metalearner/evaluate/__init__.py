@@ -1,5 +1,7 @@
-"""Stage 4, evaluation: the packaged ensemble on the sealed test, once, beside a naive baseline."""
+"""Stage 4, evaluation: the packaged ensemble on the sealed test, once, beside a naive baseline, and why it is not better."""
 
-from .evaluate import Answers, Evidence, evaluate, reaches, score
+from .answers import Answers, reaches, score
+from .causes import Evidence
+from .evaluate import evaluate
 
 __all__ = ["Answers", "Evidence", "evaluate", "reaches", "score"]

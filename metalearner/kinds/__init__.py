@@ -12,7 +12,7 @@ from .forms import Form, Network, Target
 from .grammar import Family, Loss, Optimiser, Part, Production, Slot
 from .health import Check
 from .learning import Aim, Fitted, Learner, Model, Rung
-from .outputs import Metric, Output, State
+from .outputs import Denied, Metric, Output, State
 from .search import Begin, Executor, Job, Moment, Prior, Proposer, Scope, Searcher
 from .transfer import Backbone, Pretrained
 from .watching import Callback, Observer
@@ -25,6 +25,7 @@ __all__ = [
     "Cell",
     "Check",
     "Choice",
+    "Denied",
     "Executor",
     "Family",
     "Fitted",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,29 @@ if TYPE_CHECKING:
     import torch
 
 State = dict[str, Any]  # fitted, JSON-able
+# Share of the rows, beyond doubt, whose target is denied, from which on it is said.
+FEWEST_DENIED = 0.01
+
+
+@dataclass(frozen=True)
+class Denied:
+    """Rows whose given target the models, which never saw them, deny outright."""
+
+    rows: np.ndarray  # their places, the surest first
+    among: int  # rows that could have been denied so
+    share: float  # of all that is wrong, what goes back to such rows
+
+    @property
+    def least(self) -> float:
+        """Lower end of the 95 % interval of their share (Clopper and Pearson 1934)."""
+        from scipy.stats import beta
+
+        return float(beta.ppf(0.025, len(self.rows), self.among - len(self.rows) + 1)) if len(self.rows) else 0.0
+
+    @property
+    def many(self) -> bool:
+        """Whether they are more than a few, beyond doubt."""
+        return self.least >= FEWEST_DENIED
 
 
 class Output(ABC):
@@ -105,6 +129,10 @@ class Output(ABC):
     def errors(self, state: State, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """How wrong each row is (n,), 0 where it is right: the worst are shown to people."""
         return np.zeros(len(target))
+
+    def denied(self, state: State, target: np.ndarray, prediction: np.ndarray) -> Denied | None:
+        """Of rows not learnt from, those whose target may well be wrong; None for an Output that cannot tell."""
+        return None
 
     def problem(self, state: State, rows: int) -> str:
         """Why this target cannot be learnt from so many rows; empty when it can."""

@@ -71,6 +71,12 @@ def monitor(bundle: Watched, rows: Source) -> ShiftReport:
     return ShiftReport(fields.rows, then["rows"], verdict, ALPHA, tuple(shifts), performance, covered, LEAST)
 
 
+def shifted(then: Mapping[str, Any], features: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Names of features that have moved since `reference` was made, the surest first."""
+    judged = _judge(_all("feature", then["features"], features))
+    return tuple(dict.fromkeys(s.name for s in judged if s.shifted))
+
+
 def _read(bundle: Watched, rows: Source) -> tuple[Fields, np.ndarray | None]:
     """Inputs, and the raw target where the rows have one."""
     predictor = bundle.predictor

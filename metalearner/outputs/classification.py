@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kinds import Output, State
+from ..kinds import Denied, Output, State
 from ..pictures import Picture
 from .calibration import apply_calibration, choose_calibration, softmax
 from .pictures import confusion, reliability
@@ -133,6 +133,20 @@ class Classification(Output):
         """Probability that went to other classes than the true one, for rows that were decided wrongly."""
         wrong = (target >= 0) & (decided(state, prediction) != target)
         return np.where(wrong, 1 - prediction[np.arange(len(target)), np.maximum(target, 0)], 0.0)
+
+    def denied(self, state: State, target: np.ndarray, prediction: np.ndarray) -> Denied | None:
+        """Errors among the half of the rows that predictions are surest of (after Northcutt et al. 2021).
+
+        Where classes merely overlap hardly any lie there; wrong labels lie anywhere. None where even that half is
+        hardly told better than without looking: then it is not the labels.
+        """
+        known = np.flatnonzero(target >= 0)
+        half = known[np.argsort(-prediction[known].max(axis=1), kind="stable")[: len(known) // 2]]
+        wrong = prediction.argmax(axis=1) != target
+        naive = 1 - np.bincount(target[known]).max() / len(known) if len(known) else 0.0
+        if not len(half) or wrong[half].mean() > naive / 2:
+            return None
+        return Denied(half[wrong[half]], len(half), float(wrong[half].mean() / max(wrong[known].mean(), 1e-12)))
 
     def problem(self, state: State, rows: int) -> str:
         """A class needs several rows."""

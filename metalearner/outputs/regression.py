@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import Output, State
+from ..kinds import Denied, Output, State
 from ..pictures import Picture
 from .calibration import better, held_out
 from .classification import conformal_quantile
@@ -19,6 +19,8 @@ TAILED, FAR, FAR_SHARE = 3.0, 4.0, 0.005
 # A target of at most this many whole numbers is ordered levels rather than a quantity.
 LEVELS = 10
 # The calibration that changes nothing.
+# Robust deviations of the residuals, of which a normal spread has one row in 500 million beyond.
+DENIED = 6.0
 ALONE: State = {"slope": 1.0, "centre": 0.0, "shift": 0.0}
 
 
@@ -109,6 +111,13 @@ class Regression(Output):
     def errors(self, state: State, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Distance, in standard deviations of the target."""
         return np.abs(prediction[:, 0] - target)
+
+    def denied(self, state: State, target: np.ndarray, prediction: np.ndarray) -> Denied | None:
+        """Rows that lie so many robust deviations from what was said of them that no usual spread puts them there."""
+        away = np.abs(prediction[:, 0] - target)
+        furthest = np.argsort(-away, kind="stable")
+        rows = furthest[away[furthest] > DENIED * 1.4826 * np.median(away)]
+        return Denied(rows, len(away), float((away[rows] ** 2).sum() / max(float((away**2).sum()), 1e-300)))
 
     def choose_metric(self, target: np.ndarray, state: State, sentence: str) -> tuple[str, str]:
         """By the user's words; the share of variance explained otherwise."""

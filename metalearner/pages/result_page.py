@@ -17,16 +17,16 @@ from metalearner.pictures import Picture, Series
 from metalearner.records import Config
 from metalearner.report.account import WATTS, Account
 from metalearner.report.diagram import diagram
-from metalearner.report.examples import Example, outcome, worst
+from metalearner.report.examples import Example, denied, outcome, worst
 from metalearner.report.page import report
 from metalearner.report.text import limit_lines
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def seen(folder: str, stamp: float) -> tuple[list[Picture], list[Example]]:
-    """Pictures of right and wrong, and the worst errors."""
-    registry = context.registry()
-    return outcome(Path(folder), registry), worst(Path(folder), registry)
+def seen(folder: str, stamp: float) -> tuple[list[Picture], list[Example], list[Example]]:
+    """Pictures of right and wrong, the worst errors, and rows whose target may be wrong."""
+    registry, run = context.registry(), Path(folder)
+    return outcome(run, registry), worst(run, registry), denied(run, registry)
 
 
 def score(account: Account) -> None:
@@ -43,20 +43,28 @@ def score(account: Account) -> None:
     if s.goal is not None:
         said = f"The goal of {s.goal:g} was {'met' if s.goal_met else 'missed'}."
         (st.success if s.goal_met else st.warning)(said, icon=":material/flag:")
-        for reason in s.diagnosis:
-            st.markdown(f"- {manners.text(reason)}")
+    for cause in s.diagnosis:
+        st.markdown(f"- {manners.text(str(cause))}")
     for line in limit_lines((account.result or {}).get("limits") or {}):
         st.caption(line)
     if s.others:
         st.caption(" · ".join(f"{name} {manners.number(value)}" for name, value in s.others.items()))
 
 
-def errors(found: list[Example]) -> None:
-    """The rows that it got most wrong, as they are."""
+def errors(found: list[Example], doubted: list[Example]) -> None:
+    """The rows that it got most wrong, and those whose target it doubts, as they are."""
     st.subheader("The worst errors")
     if not found:
         st.caption("None: every row of the test was right, or the run kept no single predictions.")
-        return
+    shown(found, "worst")
+    if doubted:
+        st.subheader("Is this right?", help=meaning("wrong labels"))
+        st.caption("Models that had not seen these rows are sure that something else is true of them.")
+        shown(doubted, "doubted")
+
+
+def shown(found: list[Example], key: str) -> None:
+    """Rows with what was said of them and what is true: pictures and series beside each other, values in a table."""
     if any(e.images or e.series for e in found):
         for column, (i, e) in zip(st.columns(4) * 2, enumerate(found)):
             with column:
@@ -64,7 +72,7 @@ def errors(found: list[Example]) -> None:
                 for uri in e.images.values():
                     st.image(uri, width=120)
                 for name, picture in e.series.items():
-                    figures.show(Picture("", "", picture.x, picture.y, picture.series), f"worst-{i}-{name}", 160)
+                    figures.show(Picture("", "", picture.x, picture.y, picture.series), f"{key}-{i}-{name}", 160)
     values = pd.DataFrame([{"said": e.said, "is": e.truth, **e.values} for e in found])
     if len(values.columns) > 2:
         tables.show(values)
@@ -153,11 +161,11 @@ def main() -> None:
     score(account)
     if account.state == "finished":
         downloads(folder)
-    pictures, rows = seen(str(folder), (folder / "request.json").stat().st_mtime)
+    pictures, rows, doubted = seen(str(folder), (folder / "request.json").stat().st_mtime)
     for column, (i, picture) in zip(st.columns(2) * 4, enumerate(pictures)):
         with column:
             figures.show(picture, f"outcome-{i}", 340)
-    errors(rows)
+    errors(rows, doubted)
     if account.state == "finished":
         relied_on(folder, account)
     made_of(account)

@@ -21,6 +21,7 @@ from .record import Record, canonical, digest, plain
 from .trials import (
     FULL,
     OUTCOMES,
+    Cause,
     Config,
     Experience,
     Forecast,
@@ -39,6 +40,7 @@ __all__ = [
     "LEFT_OUT",
     "OUTCOMES",
     "Axis",
+    "Cause",
     "Column",
     "Config",
     "DatasetCard",

@@ -138,6 +138,22 @@ def best_of_each(trials: Sequence[Trial]) -> list[Trial]:
 
 
 @dataclass(frozen=True)
+class Cause(Record):
+    """One reason why a score is not better, read off the run's own numbers, and what to do about it."""
+
+    of: str  # "data", "model" or "learnability"
+    name: str
+    said: str
+    advice: str = ""
+    share: float = 0.0  # of what is missing to a perfect score, as much as this may account for: 0..1
+
+    def __str__(self) -> str:
+        """One line for people."""
+        told = f"{self.of}, {self.name}: {self.said}" if self.of else self.said
+        return f"{told}; {self.advice}" if self.advice else told
+
+
+@dataclass(frozen=True)
 class Scorecard(Record):
     """How good the packaged model is, beside the naive baseline."""
 
@@ -151,10 +167,12 @@ class Scorecard(Record):
     others: Mapping[str, float] = field(default_factory=dict)
     goal: float | None = None
     goal_met: bool | None = None
-    diagnosis: tuple[str, ...] = ()
+    diagnosis: tuple[Cause, ...] = ()  # what accounts for most comes first
 
     @classmethod
     def _revive(cls, name: str, value: Any) -> Any:
+        if name == "diagnosis":  # in former bundles these were sentences
+            return tuple(Cause("", "", d) if isinstance(d, str) else Cause.from_json(d) for d in value)
         return value if name == "others" else tuples(value)
 
 

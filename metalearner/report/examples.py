@@ -17,11 +17,11 @@ import numpy as np
 from ..arrays import Array, Fields
 from ..dataset import Dataset
 from ..evaluate import Answers
-from ..kinds import Modality
+from ..kinds import Modality, Output
 from ..pictures import Picture, Series
 from ..plugins import Registry
 from ..records import Record, Schema, plain
-from ..runs import ANSWERS
+from ..runs import ANSWERS, HELD
 
 # Values of a series that are drawn, and channels; characters of a cell.
 MOST_STEPS, MOST_CHANNELS, MOST_LETTERS = 240, 4, 300
@@ -54,12 +54,20 @@ def worst(run: Path, registry: Registry, count: int = 8) -> list[Example]:
     answers, dataset, fields = _measured(run)
     output = registry.get("outputs", dataset.task.output)
     wrong = output.errors(dataset.state, answers.target, answers.prediction)
-    order = [int(i) for i in np.argsort(-wrong, kind="stable")[:count] if wrong[i] > 0]
-    truth = output.words(dataset.state, answers.target[order])
-    said = output.table(dataset.state, answers.prediction[order])["prediction"]
-    shown = [v if isinstance(v, str) else f"{v:.5g}" for v in said.tolist()]
-    found = examples(fields, answers.rows[order])
-    return [Example(e.row, e.values, e.images, e.series, t, s) for e, t, s in zip(found, truth, shown)]
+    order = np.array([i for i in np.argsort(-wrong, kind="stable")[:count] if wrong[i] > 0], int)
+    return _told(answers, dataset, output, fields, order)
+
+
+def denied(run: Path, registry: Registry, count: int = 8) -> list[Example]:
+    """Rows learnt from whose target models that had not seen them deny, the surest first; empty where they are few."""
+    if not (run / HELD).exists():
+        return []
+    answers, dataset = Answers.open(run / HELD), Dataset.open(run / "data")
+    output = registry.get("outputs", dataset.task.output)
+    found = output.denied(dataset.state, answers.target, answers.prediction)
+    if found is None or not found.many:
+        return []
+    return _told(answers, dataset, output, dataset.fields, found.rows[:count])
 
 
 def held(run: Path, registry: Registry, count: int = 12) -> list[tuple[Example, dict[str, Any]]]:
@@ -98,6 +106,15 @@ def _measured(run: Path) -> tuple[Answers, Dataset, Fields]:
     answers, dataset = Answers.open(run / ANSWERS), Dataset.open(run / "data")
     sealed = answers.split == "sealed test"
     return answers, dataset, Fields.open(run / "data" / "sealed" / "fields") if sealed else dataset.fields
+
+
+def _told(answers: Answers, dataset: Dataset, output: Output, fields: Fields, order: np.ndarray) -> list[Example]:
+    """Rows as they are, with their target and what was predicted."""
+    truth = output.words(dataset.state, answers.target[order])
+    said = output.table(dataset.state, answers.prediction[order])["prediction"]
+    shown = [v if isinstance(v, str) else f"{v:.5g}" for v in said.tolist()]
+    found = examples(fields, answers.rows[order])
+    return [replace(e, truth=t, said=s) for e, t, s in zip(found, truth, shown)]
 
 
 def _sent(kind: str, cell: Any) -> Any:

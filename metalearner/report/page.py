@@ -21,7 +21,7 @@ from ..records import Config
 from ..report_style import STYLE
 from .account import WATTS, Account
 from .diagram import diagram
-from .examples import Example, outcome, worst
+from .examples import Example, denied, outcome, worst
 from .svg import svg
 from .text import limit_lines
 
@@ -136,7 +136,11 @@ def _goodness(a: Account, registry: Registry, draw: Draw) -> str:
         else words("This run kept no single predictions, so there are no pictures of them.")
     )
     if s.goal is not None:
-        text += words(f"The goal of {number(s.goal)} was {'met' if s.goal_met else 'missed'}.") + items(s.diagnosis)
+        text += words(f"The goal of {number(s.goal)} was {'met' if s.goal_met else 'missed'}.")
+    text += items([str(cause) for cause in s.diagnosis])
+    denials = denied(a.folder, registry)
+    if denials:
+        text += words("Rows whose target the models deny, which had not seen them: it may be wrong.") + _worst(denials)
     return text + items(limit_lines((a.result or {}).get("limits") or {}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,19 @@ import numpy as np
 
 from .. import runs
 from ..data import Sealed
+from ..data.fingerprint import row_hashes
 from ..deploy import Bundle, package
 from ..deploy.portable import PROOF
 from ..deploy.weigh import weighed
 from ..evaluate import Answers, Evidence, evaluate
 from ..events import Story
-from ..monitor import reference
+from ..monitor import reference, shifted
 from ..predictor import Predictor
-from ..records import Forecast, Scorecard, Trial
+from ..records import Scorecard, Trial
 from ..search import Clock, price
 from ..setting import Setting
 from ..train.ensemble import Cost, Selection, assemble, select
+from .foresee import Foresight
 from .seconds import AFTERWARDS, OWED_LEAST, reserve
 
 
@@ -61,28 +64,55 @@ def combine(
 
 def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting, folder: Path) -> Answers:
     """What is predicted for the sealed test, opened once; without one, for the rows held out of each fold. It is kept."""
-    dataset, output = setting.dataset, setting.output
+    answers = held_out(ensemble, setting)
+    answers.save(folder / runs.HELD)
     if sealed is not None:
         inputs, target = sealed.open(again=sealed.opened)
-        prediction, split, rows = ensemble.predictor.predict(inputs), "sealed test", np.arange(len(target))
-    else:
-        rows = ensemble.selection.rows
-        target, split = dataset.target[rows], "out of fold"
-        prediction = output.calibrated(ensemble.predictor.calibration, ensemble.selection.prediction)
-    answers = Answers(target, prediction, output.baseline(dataset.state, dataset.target, len(target)), split, rows)
+        naive = setting.output.baseline(setting.dataset.state, setting.dataset.target, len(target))
+        prediction = ensemble.predictor.predict(inputs)
+        answers = Answers(target, prediction, naive, "sealed test", np.arange(len(target)))
     answers.save(folder / runs.ANSWERS)
     return answers
 
 
+def held_out(ensemble: Ensemble, setting: Setting) -> Answers:
+    """What the ensemble said of rows held out of folds."""
+    dataset, output, selection = setting.dataset, setting.output, ensemble.selection
+    target = dataset.target[selection.rows]
+    prediction = output.calibrated(ensemble.predictor.calibration, selection.prediction)
+    naive = output.baseline(dataset.state, dataset.target, len(target))
+    return Answers(target, prediction, naive, "out of fold", selection.rows)
+
+
 def judge(
-    answers: Answers, ensemble: Ensemble, trials: list[Trial], setting: Setting, forecast: Forecast | None, story: Story
-) -> Scorecard:
+    answers: Answers, ensemble: Ensemble, trials: list[Trial], setting: Setting, foresight: Foresight, clock: Clock, story: Story
+) -> Scorecard:  # fmt: skip
     """The score with its interval, and whether the goal is met, or what keeps it from that."""
-    evidence = Evidence(trials, forecast, setting.dataset.rows)
+    dataset, held = setting.dataset, held_out(ensemble, setting)
+    evidence = Evidence(
+        trials,
+        foresight.prior.forecast,
+        dataset.rows,
+        held,
+        lambda: np.unique(row_hashes(dataset.fields)[held.rows], return_inverse=True)[1],
+        foresight.description.numbers.get("landmarkers.slope"),
+        clock.elapsed,
+        partial(moved, setting),
+    )
     metrics = setting.registry.metrics
     scorecard = evaluate(setting.task, setting.output, ensemble.predictor.state, metrics, answers, evidence)
     story.tell("evaluate", scorecard=scorecard)
     return scorecard
+
+
+def moved(setting: Setting) -> tuple[str, ...]:
+    """Inputs that lie otherwise in the sealed rows, after these were opened."""
+    dataset, sealed = setting.dataset, Sealed.find((setting.dataset.folder or Path()) / "sealed")
+    if sealed is None:
+        return ()
+    inputs, _ = sealed.open(again=True)
+    learnt = reference(setting.modality, dataset.fields, dataset.schema, {})
+    return shifted(learnt, setting.modality.features(inputs, dataset.schema))
 
 
 def deliver(  # noqa: PLR0913, PLR0917 - what a bundle is made of
