@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metalearner.arrays import Fields, Ragged
-from metalearner.data import Sealed, prepare, read
+from metalearner.data import Reading, Sealed, prepare, read
 from metalearner.data.fingerprint import data_hash, row_hashes, sketch
 from metalearner.data.prepare import Split, _folds, deal
 from metalearner.dataset import Dataset
@@ -163,6 +163,33 @@ def test_a_column_to_group_by_that_is_not_there_is_named(registry):
 
 
 # -- sketches ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["class", "number"])
+def test_a_column_that_is_the_target_in_other_words_is_said(tmp_path, registry, kind):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 3))
+    value = x[:, 0] + 0.5 * rng.normal(size=600)
+    target = np.where(value > 0, "ill", "well") if kind == "class" else 10 * value
+    refund = np.where(value > 0, "paid", "none") if kind == "class" else 3 - 20 * value
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "target": target})
+    honest = _prepared(frame, Wish(target="target"), tmp_path / "honest", registry)
+    assert not [f for f in honest.findings if "alone tells" in f.what], "a column that tells much is none"
+    leaking = _prepared(frame.assign(refund=refund), Wish(target="target"), tmp_path / "leaking", registry)
+    (found,) = [f for f in leaking.findings if "alone tells" in f.what]
+    assert found.what == "refund alone tells target" and "take it out" in found.done
+
+
+def test_test_rows_that_are_learnt_from_too_are_counted(tmp_path, registry):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=90), "b": rng.normal(size=90), "target": rng.choice(["x", "y"], 90)})
+    files = [tmp_path / "train.csv", tmp_path / "test.csv"]
+    frame[:60].to_csv(files[0], index=False)
+    frame[53:].to_csv(files[1], index=False)
+    reading = read(files[0], registry.modalities)
+    test = Reading(read(files[1], registry.modalities).source, reading.modality, reading.schema)
+    dataset = _prepared(frame[:60], Wish(target="target"), tmp_path / "data", registry, test)
+    assert [f.what for f in dataset.findings] == ["7 of 37 test rows have inputs that are learnt from, too"]
 
 
 def table(n: int = 400, seed: int = 0, p: int = 8) -> Fields:

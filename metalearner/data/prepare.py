@@ -14,6 +14,7 @@ from ..errors import DataError, TaskError
 from ..kinds import Output
 from ..records import LEFT_OUT, DatasetCard, Finding, Task
 from .fingerprint import data_hash, row_hashes, sketch
+from .leaks import leaks, twice
 from .read import Reading
 from .sealed import Sealed
 
@@ -69,6 +70,8 @@ def prepare(
     outside = (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task)
     sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
     encoded = output.encode(state, target[learn])
+    findings += leaks(fields.take(learn), output.strata(encoded), task.target, np.random.default_rng(split.seed))
+    findings += twice(hashes, row_hashes(outside[0])) if outside and not len(test) else []
     folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng, fill=bool(task.group_by))
     if repeated:
         kept = "kept on one side of every split"

@@ -1,0 +1,64 @@
+"""What makes a score too good to be true: a column that tells the target alone, sealed rows that were learnt from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Fields
+from ..records import Finding
+
+# Of what is to be told, as much by one column alone is told by something that is the target in other words.
+TELLS = 0.98
+# Where more columns than this do so, it is an easy task and no leak. Rows needed, rows and columns looked at; bins of a number,
+# of which the fifths are some.
+MOST_TELLING, FEWEST, ROWS, COLUMNS, BINS = 2, 100, 5000, 200, 60
+
+
+def leaks(fields: Fields, strata: np.ndarray, target: str, rng: np.random.Generator) -> list[Finding]:
+    """Columns that alone tell the strata (n,) of the target, on rows that the telling was not learnt from."""
+    columns = [name for name, values in fields.items() if isinstance(values, np.ndarray) and values.ndim == 1]
+    if not 1 < len(columns) <= COLUMNS or len(strata) < FEWEST:
+        return []
+    some = rng.permutation(len(strata))[:ROWS]
+    telling = [n for n in columns if skill(_levels(np.asarray(fields[n])[some]), strata[some]) >= TELLS]
+    if len(telling) > MOST_TELLING:
+        return []
+    undo = "if it is not known yet when you predict, take it out of the source"
+    return [Finding(f"{name} alone tells {target}", f"kept; {undo}", undo) for name in telling]
+
+
+def twice(learnt: np.ndarray, sealed: np.ndarray) -> list[Finding]:
+    """Rows of a test of its own, by their hashes (m,), that are among those learnt from (n,)."""
+    again = int(np.isin(sealed, learnt).sum())
+    if not again:
+        return []
+    return [
+        Finding(
+            f"{again:,} of {len(sealed):,} test rows have inputs that are learnt from, too",
+            "kept; the score may flatter",
+        )
+    ]
+
+
+def skill(levels: np.ndarray, strata: np.ndarray) -> float:
+    """How far a column's levels (n,) alone tell the strata (n,): learnt on even places, asked on odd ones; 0 the commonest, 1 all."""
+    table = np.zeros((levels.max() + 1, strata.max() + 1), int)
+    np.add.at(table, (levels[::2], strata[::2]), 1)
+    commonest = int(np.bincount(strata[::2]).argmax())
+    said = np.where(table.sum(axis=1) > 0, table.argmax(axis=1), commonest)[levels[1::2]]
+    truth = strata[1::2]
+    naive = float((truth == commonest).mean())
+    return (float((said == truth).mean()) - naive) / max(1 - naive, 1e-12)
+
+
+def _levels(column: np.ndarray) -> np.ndarray:
+    """Small integers (n,): words by their kind, numbers by up to BINS quantiles, what is missing apart."""
+    if column.dtype.kind not in "fiub":
+        return np.unique(column.astype(str), return_inverse=True)[1]
+    values = column.astype(float)
+    known = np.isfinite(values)
+    levels = np.zeros(len(values), int)
+    if known.any():
+        edges = np.unique(np.quantile(values[known], np.linspace(0, 1, BINS + 1)[1:-1]))
+        levels[known] = 1 + np.searchsorted(edges, values[known], side="right")
+    return levels
