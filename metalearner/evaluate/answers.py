@@ -49,12 +49,20 @@ def reaches(goal: float, metric: Metric, target: np.ndarray, prediction: np.ndar
 
 
 def score(
-    metric: Metric, target: np.ndarray, prediction: np.ndarray, state: State, outside: float = 0.025
+    metric: Metric,
+    target: np.ndarray,
+    prediction: np.ndarray,
+    state: State,
+    outside: float = 0.025,
+    most: int = BOOTSTRAPS,
 ) -> tuple[float, float, float]:
-    """Value and its percentile bootstrap interval over rows (Efron 1979), seed 0; `outside` of it on each side."""
+    """Value and its percentile bootstrap interval over rows (Efron 1979), seed 0; `outside` of it on each side.
+
+    At most so many samples are drawn.
+    """
     value = metric.score(target, prediction, state)
     rng = np.random.default_rng(0)
-    repeats = int(np.clip(2e7 / max(1, prediction.size), 100, BOOTSTRAPS))
+    repeats = int(np.clip(2e7 / max(1, prediction.size), min(100, most), most))
     draws = []
     for _ in range(repeats):
         rows = rng.integers(len(target), size=len(target))

@@ -25,8 +25,8 @@ AHEAD = GOES_ON / (1 - GOES_ON)
 LEAST_SLOPE, SAMPLED = 0.02, 1000
 # Configurations fitted in full below which hardly anything was tried; families that agree on how far one gets.
 FEW_FITS, AGREEING = 5, 3
-# Causes that account for less are not worth a line; lines; rows, or groups of equal ones, that are looked at.
-LEAST_SHARE, LINES, MOST_ROWS = 0.05, 5, 5000
+# Causes that account for less are not worth a line; lines; rows, or groups of equal ones, that are looked at; bootstrap samples.
+LEAST_SHARE, LINES, MOST_ROWS, SAMPLES = 0.05, 5, 5000, 200
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def unexplained(evidence: Evidence) -> Cause:
 def _scored(held: Answers, found: Found) -> tuple[float, float, float]:
     """Value and interval on rows held out, of at most MOST_ROWS."""
     some = np.random.default_rng(0).permutation(len(held.target))[:MOST_ROWS]
-    return score(found.metric, held.target[some], held.prediction[some], found.state)
+    return score(found.metric, held.target[some], held.prediction[some], found.state, most=SAMPLES)
 
 
 def _best_possible(target: np.ndarray, alike: np.ndarray, found: Found) -> float:
