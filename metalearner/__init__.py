@@ -39,7 +39,7 @@ def fit(source: Any, sentence: str = "", budget: str = "2m", **options: Any) -> 
 
     `source` is a path, a DataFrame, or the name of a data set; `budget` a time or a number of trials. Options are those
     of the command line: target, metric, goal, group_by, max_size, max_latency, out, test, seed, cold, blind, families,
-    searcher, executor, workers; callbacks and narrow, tuples of what one would type; `output` ("classification" or
+    searcher, executor, workers; callbacks, keep and narrow, tuples of what one would type; `output` ("classification" or
     "regression", where the data might be taken for either) and `learn` (False: the run does not go into the knowledge
     base). Raises UserError for what cannot be used.
     """

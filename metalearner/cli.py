@@ -71,6 +71,9 @@ def run(
     families: Annotated[
         str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
     ] = "",
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column to learn from although it gives the target away; again for more.")
+    ] = None,
     narrow: Annotated[
         list[str] | None, typer.Option(help='Search a number less widely: "trees.leaves=8..64". May be given again.')
     ] = None,
@@ -95,7 +98,8 @@ def run(
     wish = Wish(sentence, target, metric, goal, group_by, max_size, max_latency)
     named = tuple(n.strip() for n in families.split(",") if n.strip())
     request = Request(source, wish, parse_budget(budget), out, test, seed, cold, blind, executor, workers, address,
-                      searcher, named, narrow=tuple(narrow or ()), callbacks=tuple(callback or ()), learn=not no_learn)  # fmt: skip
+                      searcher, named, keep=tuple(keep or ()), narrow=tuple(narrow or ()), callbacks=tuple(callback or ()),
+                      learn=not no_learn)  # fmt: skip
     _run(request, as_json, quiet)
 
 
@@ -160,7 +164,10 @@ def propose(
     goal: Annotated[str | None, typer.Option(help='When it would count as met: 0.9, or "recall 0.85".')] = None,
     group_by: Annotated[str | None, typer.Option(help="A column of what belongs together.")] = None,
     budget: Annotated[str, typer.Option(help="What a run might spend.")] = "2m",
-    keep: Annotated[Path | None, typer.Option(help="A folder in which the prepared data stay.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column to learn from although it gives the target away; again for more.")
+    ] = None,
+    into: Annotated[Path | None, typer.Option(help="A folder in which the prepared data stay.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what would be tried first, why, and how well it should go. Nothing is trained."""
@@ -171,8 +178,8 @@ def propose(
     from .task import Wish
 
     wish = Wish(sentence, target, metric, goal, group_by)
-    request = Request(source, wish, parse_budget(budget), cold=cold, blind=blind)
-    look = look_at(request, plugins.load(), keep is not None, keep)
+    request = Request(source, wish, parse_budget(budget), cold=cold, blind=blind, keep=tuple(keep or ()))
+    look = look_at(request, plugins.load(), into is not None, into)
     lines = proposal_lines(look) + (explanation_lines(look) if explain else [])
     typer.echo(json.dumps(look) if as_json else "\n".join(lines))
 

@@ -58,13 +58,13 @@ class Look(dict[str, Any]):
         )
 
 
-def look(request: Request, registry: Registry, pictures: bool = False, keep: Path | None = None) -> Look:
+def look(request: Request, registry: Registry, pictures: bool = False, into: Path | None = None) -> Look:
     """Task, description, neighbours, odds, forecast and first proposals of a source.
 
-    `pictures` adds the probes' sights. With `keep`, a folder, the prepared data stay there.
+    `pictures` adds the probes' sights. With `into`, a folder, the prepared data stay there.
     """
     source = sources.find(request.source)
-    with contextlib.nullcontext(keep) if keep else tempfile.TemporaryDirectory() as scratch:
+    with contextlib.nullcontext(into) if into else tempfile.TemporaryDirectory() as scratch:
         Path(scratch).mkdir(parents=True, exist_ok=True)
         story = Story(Path(scratch) / "events.jsonl")
         reading = read(source.source, registry.modalities)

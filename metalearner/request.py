@@ -34,6 +34,7 @@ class Request:
     families: tuple[str, ...] = ()  # that may be used; all when empty
     callbacks: tuple[str, ...] = ()  # that are told what happens
     learn: bool = True  # what the run teaches goes into the user's knowledge base
+    keep: tuple[str, ...] = ()  # columns to learn from although they give the target away
     narrow: tuple[str, ...] = ()  # numbers that are searched less widely: "trees.leaves=8..64"
 
     @property
@@ -66,6 +67,7 @@ class Request:
             "families": self.families,
             "callbacks": self.callbacks,
             "learn": self.learn,
+            "keep": self.keep,
             "narrow": self.narrow,
         }
 
@@ -74,7 +76,7 @@ class Request:
         """Read back what `to_json` gave, for the run in folder `out`."""
         names = ("source", "test", "seed", "cold", "blind", "executor", "workers", "address", "searcher", "learn")
         kept = {k: data[k] for k in names if k in data}
-        kept |= {k: tuple(data.get(k, ())) for k in ("families", "narrow", "callbacks")}
+        kept |= {k: tuple(data.get(k, ())) for k in ("families", "keep", "narrow", "callbacks")}
         return cls(**kept, wish=Wish(**data["wish"]), budget=Budget(**data["budget"]), out=out)
 
 

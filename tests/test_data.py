@@ -148,11 +148,11 @@ def _patients(folder, registry):
     return _prepared(frame, Wish(target="ill", group_by="patient"), folder, registry)
 
 
-def _prepared(frame, wish, folder, registry, test=0.2):
+def _prepared(frame, wish, folder, registry, test=0.2, keep=()):
     reading = read(frame, registry.modalities)
     target = (wish.target, "named")
     task = formulate(wish, reading.schema, target, reading.column(wish.target), registry.outputs, registry.metrics)
-    return prepare(task, reading, registry.outputs[task.output], Split(test), {"name": "frame"}, folder)[0]
+    return prepare(task, reading, registry.outputs[task.output], Split(test), {"name": "frame"}, folder, keep)[0]
 
 
 def test_a_column_to_group_by_that_is_not_there_is_named(registry):
@@ -174,10 +174,17 @@ def test_a_column_that_is_the_target_in_other_words_is_said(tmp_path, registry, 
     refund = np.where(value > 0, "paid", "none") if kind == "class" else 3 - 20 * value
     frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "target": target})
     honest = _prepared(frame, Wish(target="target"), tmp_path / "honest", registry)
-    assert not [f for f in honest.findings if "alone tells" in f.what], "a column that tells much is none"
+    assert not [f for f in honest.findings if "away" in f.what], "a column that tells much is none"
     leaking = _prepared(frame.assign(refund=refund), Wish(target="target"), tmp_path / "leaking", registry)
-    (found,) = [f for f in leaking.findings if "alone tells" in f.what]
-    assert found.what == "refund alone tells target" and "take it out" in found.done
+    (found,) = [f for f in leaking.findings if "away" in f.what]
+    assert found.what.startswith("refund gives target away (skill ") and (found.done, found.undo) == (
+        "left out",
+        "--keep refund",
+    )
+    assert sorted(leaking.fields) == ["a", "b", "c"] and "refund" not in leaking.schema.names
+    kept = _prepared(frame.assign(refund=refund), Wish(target="target"), tmp_path / "kept", registry, keep=("refund",))
+    assert "refund" in kept.fields and "refund" in kept.schema.names
+    assert [f.done for f in kept.findings if "away" in f.what] == ["kept"]
 
 
 def test_test_rows_that_are_learnt_from_too_are_counted(tmp_path, registry):

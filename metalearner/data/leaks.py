@@ -1,11 +1,14 @@
-"""What makes a score too good to be true: a column that tells the target alone, sealed rows that were learnt from."""
+"""What makes a score too good to be true: a column that gives the target away, test rows that are learnt from."""
 
 from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from ..arrays import Fields
-from ..records import Finding
+from ..records import LEFT_OUT, Finding
 
 # Of what is to be told, as much by one column alone is told by something that is the target in other words.
 TELLS = 0.98
@@ -14,17 +17,26 @@ TELLS = 0.98
 MOST_TELLING, FEWEST, ROWS, COLUMNS, BINS = 2, 100, 5000, 200, 60
 
 
-def leaks(fields: Fields, strata: np.ndarray, target: str, rng: np.random.Generator) -> list[Finding]:
-    """Columns that alone tell the strata (n,) of the target, on rows that the telling was not learnt from."""
+def leaks(fields: Fields, strata: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Columns that alone tell the strata (n,) of the target, with the skill they do so with on rows it was not learnt from."""
     columns = [name for name, values in fields.items() if isinstance(values, np.ndarray) and values.ndim == 1]
     if not 1 < len(columns) <= COLUMNS or len(strata) < FEWEST:
-        return []
+        return {}
     some = rng.permutation(len(strata))[:ROWS]
-    telling = [n for n in columns if skill(_levels(np.asarray(fields[n])[some]), strata[some]) >= TELLS]
-    if len(telling) > MOST_TELLING:
-        return []
-    undo = "if it is not known yet when you predict, take it out of the source"
-    return [Finding(f"{name} alone tells {target}", f"kept; {undo}", undo) for name in telling]
+    told = {n: skill(_levels(np.asarray(fields[n])[some]), strata[some]) for n in columns}
+    telling = {n: of for n, of in told.items() if of >= TELLS}
+    return telling if len(telling) <= MOST_TELLING and len(telling) < len(fields) else {}
+
+
+def given_away(telling: Mapping[str, float], target: str, keep: Collection[str]) -> list[Finding]:
+    """What is said of them, and done: they are left out, unless somebody asked to keep them."""
+    return [
+        Finding(
+            f"{name} gives {target} away (skill {of:.3f} alone)",
+            *(("kept", "") if name in keep else (LEFT_OUT, f"--keep {shlex.quote(name)}")),
+        )
+        for name, of in telling.items()
+    ]
 
 
 def twice(learnt: np.ndarray, sealed: np.ndarray) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ..errors import DataError, TaskError
 from ..kinds import Output
 from ..records import LEFT_OUT, DatasetCard, Finding, Task
 from .fingerprint import data_hash, row_hashes, sketch
-from .leaks import leaks, twice
+from .leaks import given_away, leaks, twice
 from .read import Reading
 from .sealed import Sealed
 
@@ -37,11 +37,18 @@ class Split:
 
 
 def prepare(
-    task: Task, reading: Reading, output: Output, split: Split, card: Mapping[str, str], folder: Path
+    task: Task,
+    reading: Reading,
+    output: Output,
+    split: Split,
+    card: Mapping[str, str],
+    folder: Path,
+    keep: Collection[str] = (),
 ) -> tuple[Dataset, Sealed | None]:
     """Dataset and sealed test, both on disk under `folder`.
 
-    `card` names the data set (name, group, source, licence). Equal rows stay on one side of every cut.
+    `card` names the data set (name, group, source, licence). Equal rows stay on one side of every cut. A column that
+    gives the target away is left out, unless it is one to `keep`.
     """
     fields, target, findings = _labelled(reading, task)
     if not fields:
@@ -67,11 +74,16 @@ def prepare(
         learn, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
     _enough(task, target[learn], len(test))
     state = output.suit(output.fit(target[learn]), task.metric)
-    outside = (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task)
-    sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
     encoded = output.encode(state, target[learn])
-    findings += leaks(fields.take(learn), output.strata(encoded), task.target, np.random.default_rng(split.seed))
-    findings += twice(hashes, row_hashes(outside[0])) if outside and not len(test) else []
+    telling = leaks(fields.take(learn), output.strata(encoded), np.random.default_rng(split.seed))
+    findings += given_away(telling, task.target, keep)
+    leaking = [name for name in telling if name not in keep]
+    fields = fields.without(*leaking)
+    outside = (
+        (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task, leaking)
+    )
+    findings += twice(row_hashes(fields), row_hashes(outside[0])) if outside and not len(test) else []
+    sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
     folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng, fill=bool(task.group_by))
     if repeated:
         kept = "kept on one side of every split"
@@ -92,7 +104,9 @@ def prepare(
             sketch=sketch(fields, hashes),
         ),
         task=task,
-        schema=replace(reading.schema.without(task.target, *_left_out(reading, task)), target_hint=task.target),
+        schema=replace(
+            reading.schema.without(task.target, *_left_out(reading, task), *leaking), target_hint=task.target
+        ),
         label=reading.schema.column(task.target),
         state=state,
         fields=fields.take(learn),
@@ -191,14 +205,14 @@ def _enough(task: Task, target: np.ndarray, tested: int) -> None:
         )
 
 
-def _outside(test: Reading | None, task: Task) -> tuple[Fields, np.ndarray] | None:
-    """The labelled rows of a test source of its own, if there is one."""
+def _outside(test: Reading | None, task: Task, leaking: Sequence[str]) -> tuple[Fields, np.ndarray] | None:
+    """The labelled rows of a test source of its own, if there is one, without these columns."""
     if test is None:
         return None
     inputs, raw, _ = _labelled(test, task)
     if not len(raw):
         raise DataError(f"The test source has no rows with a known '{task.target}'.", "", "Give labelled rows.")
-    return inputs, raw
+    return inputs.without(*leaking), raw
 
 
 def _folds(

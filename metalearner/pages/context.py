@@ -22,7 +22,7 @@ def draft() -> tuple[Path, Draft]:
 def look(asked: Draft) -> questions.Reply:
     """What is known of the data before anything is trained; asked once for the same data, wish and knowledge."""
     arguments = ["propose", *asked.options(), "--budget", asked.budget, "--json"]
-    return questions.ask("look", [*arguments, *asked.asked()], questions.knowledge_stamp(), keep="--keep")
+    return questions.ask("look", [*arguments, *asked.asked()], questions.knowledge_stamp(), keep="--into")
 
 
 def run() -> Path | None:

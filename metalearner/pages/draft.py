@@ -20,6 +20,7 @@ class Draft:
     metric: str = ""
     goal: str = ""
     group_by: str = ""
+    trusted: tuple[str, ...] = ()  # columns to learn from although they give the target away
     budget: str = "60s"
     vetoed: tuple[str, ...] = ()  # families that may not be used
     pinned: tuple[str, ...] = ()  # families that alone may be used
@@ -57,6 +58,7 @@ class Draft:
                 "metric": "",
                 "goal": "",
                 "group_by": "",
+                "trusted": (),
                 "vetoed": (),
                 "pinned": (),
                 "families": (),
@@ -68,7 +70,8 @@ class Draft:
     def options(self) -> list[str]:
         """As the command line takes the wish. What a visitor wrote cannot be taken for another option."""
         names = ("target", "metric", "goal", "group_by")
-        return [f"--{name.replace('_', '-')}={value}" for name in names if (value := getattr(self, name))]
+        named = [f"--{name.replace('_', '-')}={value}" for name in names if (value := getattr(self, name))]
+        return named + [f"--keep={column}" for column in self.trusted]
 
     def asked(self) -> list[str]:
         """Source and sentence, which come last and after a "--"."""

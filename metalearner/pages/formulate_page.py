@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,19 @@ def changed(draft: Draft, look: Mapping[str, Any]) -> Draft:
     metric = choice("Scored by", list(look["metrics"]), draft.metric, meaning("metric"))
     group = choice("What belongs together", [n for n in names if n != target], draft.group_by,
                    "Rows with the same value here (a patient, a photograph) stay on one side of every split.")  # fmt: skip
+    undone = [shlex.split(f["undo"]) for f in look["prepared"]["findings"]]
+    leaking = [words[1] for words in undone if words[:1] == ["--keep"]]
+    listed = list(dict.fromkeys([*draft.trusted, *leaking]))
+    told = "They give the answer away, which is no use if they are not known yet when you predict."
+    trusted = st.multiselect("Learn from these columns, too", listed, draft.trusted, help=told) if listed else []
     goal = st.text_input("Goal", draft.goal, placeholder="none, or for example: accuracy 0.9", max_chars=60,
                          help="The run stops when it is met, and says why when it is missed.")  # fmt: skip
     return draft.having(
-        target=target, metric=metric if target == draft.target else "", group_by=group, goal=goal.strip()
+        target=target,
+        metric=metric if target == draft.target else "",
+        group_by=group,
+        goal=goal.strip(),
+        trusted=tuple(trusted),
     )
 
 

@@ -228,6 +228,7 @@ class Account:
             parts += [f"--{name}", str(asked[name])] if asked.get(name, value) != value else []
         parts += ["--families", ",".join(asked["families"])] if asked.get("families") else []
         parts += [part for name in asked.get("callbacks", ()) for part in ("--callback", name)]
+        parts += [f"--keep={one}" for one in asked.get("keep", ())]
         parts += [f"--narrow={one}" for one in asked.get("narrow", ())]
         parts += [f"--{flag}" for flag in ("cold", "blind") if asked.get(flag)]
         parts += [] if asked.get("learn", True) else ["--no-learn"]

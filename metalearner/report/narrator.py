@@ -50,7 +50,13 @@ class Narrator:
         lines = [_line("2 prepare", f"{e['card']['rows']:,} rows · columns: {kinds}"),
                  _line("", f"{e['rows']:,} to learn from in {folds}{apart} · {e['sealed']:,} sealed")]  # fmt: skip
         return lines + [
-            _line("", f"! {f['what']}" + (f": {f['done']}" if f["done"] else "")) for f in e["findings"][:8]
+            _line(
+                "",
+                f"! {f['what']}"
+                + (f": {f['done']}" if f["done"] else "")
+                + (f"; {f['undo']} to undo" if f["undo"] else ""),
+            )
+            for f in e["findings"][:8]
         ]
 
     def _propose(self, e: Mapping[str, Any]) -> list[str]:

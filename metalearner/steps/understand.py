@@ -9,6 +9,7 @@ from .. import sources
 from ..data import Reading, Sealed, prepare, read
 from ..data.prepare import Split
 from ..dataset import Dataset
+from ..errors import TaskError, unknown
 from ..events import Story
 from ..plugins import Registry
 from ..request import Request
@@ -32,6 +33,9 @@ def formulate_and_prepare(
     if reading is None:
         return Setting(Dataset.open(data), registry, request.families, request.narrow), Sealed.find(data / "sealed")
     wish = source.wish(request.wish)
+    for name in request.keep:
+        if name not in reading.schema.names:
+            raise TaskError(*unknown("column to keep", name, reading.schema.names))
     target = find_target(reading.schema, wish)
     reading = reading.naming(target[0])
     fewest = FEWEST_UNMEASURED if request.test == "none" else FEWEST_ROWS
@@ -40,7 +44,9 @@ def formulate_and_prepare(
     )
     story.tell("formulate", task=task, source=source.name)
     split = Split(_test(request, source.source, reading, registry), request.seed)
-    dataset, sealed = prepare(task, reading, registry.get("outputs", task.output), split, source.card, data)
+    dataset, sealed = prepare(
+        task, reading, registry.get("outputs", task.output), split, source.card, data, request.keep
+    )
     story.tell("prepare", card=dataset.card, rows=dataset.rows, sealed=sealed.rows if sealed else 0,
                folds=len(dataset.folds), apart=len(dataset.apart), findings=dataset.findings,
                kinds=_kinds(reading))  # fmt: skip
