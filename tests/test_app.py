@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -185,6 +186,21 @@ def test_the_task_can_be_changed_by_hand(space):
     assert Draft.open(space).metric == "auc"
     again = until("formulate_page.py", lambda t: len(t.button))
     assert "**auc**" in words(again)
+
+
+def test_what_gives_the_answer_away_is_left_out_until_somebody_wants_it(space, tmp_path):
+    table = pd.read_csv(Path(__file__).parent.parent / "datasets" / "penguins" / "penguins.csv")
+    table["ring"] = table["sex"].map({"male": "blue", "female": "red"})
+    table.to_csv(tmp_path / "ringed.csv", index=False)
+    Draft(str(tmp_path / "ringed.csv"), "ringed.csv", "tell the sex of a penguin").keep(space)
+    page = until("formulate_page.py", lambda t: len(t.multiselect))
+    (choice,) = page.multiselect
+    assert choice.options == ["ring"] and not choice.value
+    choice.set_value(["ring"]).run()
+    draft = Draft.open(space)
+    assert draft.trusted == ("ring",) and "--keep=ring" in draft.options()
+    again = until("formulate_page.py", lambda t: len(t.multiselect))
+    assert again.multiselect[0].value == ["ring"] and "male" not in again.multiselect[0].options
 
 
 def test_what_cannot_be_used_is_said_in_three_parts(space):
