@@ -70,17 +70,22 @@ def diagnose(goal: float, found: Found, evidence: Evidence) -> tuple[Cause, ...]
     """Why a goal was missed, and what to try: what accounts for most comes first."""
     known = [shift(found, evidence), labels(found, evidence), twins(goal, found, evidence), nothing(found, evidence),
              rows(found, evidence), search(found, evidence)]  # fmt: skip
-    causes = [c for c in known if c is not None]
-    causes += [c for c in (limit(found, evidence, causes), past(goal, found, evidence)) if c is not None]
-    ranked = sorted((c for c in causes if c.share >= LEAST_SHARE), key=lambda c: -c.share)
-    hit = within(goal, found)
-    return ((hit,) if hit else ()) + (tuple(ranked[:LINES]) or (unexplained(evidence),))
+    looked = [c for c in known if c is not None]
+    causes = [*looked, limit(found, evidence, looked), past(goal, found, evidence)]
+    ranked = sorted((c for c in causes if c is not None and c.share >= LEAST_SHARE), key=lambda c: -c.share)
+    absent = [c.name for c in looked if c.share < LEAST_SHARE]
+    told = [within(goal, found), *(ranked[:LINES] or [unexplained(evidence)])]
+    told += [Cause("", "", f"looked for and not found: {', '.join(absent)}")] if absent else []
+    return tuple(c for c in told if c is not None)
 
 
 def concerns(found: Found, evidence: Evidence) -> tuple[Cause, ...]:
     """What anybody should know of, whatever the goal: rows that were drawn otherwise, targets that are mostly what is wrong."""
-    moved, denied = shift(found, evidence), labels(found, evidence)
-    return tuple(c for c in (moved, denied if denied and denied.share >= MOSTLY else None) if c is not None)
+    known = shift(found, evidence), labels(found, evidence)
+    return tuple(c for c, least in zip(known, (LEAST_SHARE, MOSTLY)) if c is not None and c.share >= least)
+
+
+# What is looked for from here on to `search` gives a cause without a share where it is not found, None where nothing tells.
 
 
 def within(goal: float, found: Found) -> Cause | None:
@@ -103,7 +108,7 @@ def shift(found: Found, evidence: Evidence) -> Cause | None:
     error = float(np.hypot(high - low, found.high - found.low)) / 3.92
     gap = sign * (value - found.value)
     if not error or not gap > APART * error:
-        return None
+        return Cause("data", "shift", "")
     names = evidence.shifted()
     which = f" (most of all {', '.join(names[:3])})" if names else ""
     said = (
@@ -118,8 +123,10 @@ def labels(found: Found, evidence: Evidence) -> Cause | None:
     """Models that never saw a row deny its target, where they are surest."""
     held = evidence.held
     denied = None if held is None else found.output.denied(found.state, held.target, held.prediction)
-    if denied is None or not denied.many:
+    if denied is None:
         return None
+    if not denied.many:
+        return Cause("data", "wrong labels", "")
     said = (
         f"models that never saw them deny the target of {len(denied.rows):,} of {denied.among:,} rows where they are surest"
         f" (at least {denied.least:.0%} of such rows)"
@@ -140,11 +147,11 @@ def twins(goal: float, found: Found, evidence: Evidence) -> Cause | None:
         return None
     alike = evidence.alike()
     if alike.max(initial=-1) + 1 == len(alike):
-        return None
+        return Cause("learnability", "equal inputs", "")
     some = alike < MOST_ROWS  # whole groups
     best = _best_possible(held.target[some], alike[some], found)
     share = found.skill(found.metric.perfect - best) / found.missing
-    if not np.isfinite(best) or share < LEAST_SHARE:
+    if not np.isfinite(best):
         return None
     short = goal > best if found.metric.greater_is_better else goal < best
     said = (
@@ -159,7 +166,7 @@ def nothing(found: Found, evidence: Evidence) -> Cause | None:
     sign = 1 if found.metric.greater_is_better else -1
     worst = found.low if sign > 0 else found.high
     if sign * (worst - found.baseline) > 0:
-        return None
+        return Cause("learnability", "nothing to tell it from", "")
     said = (
         f"{found.metric.name} {found.value:.3g} is no better, beyond doubt, than {found.baseline:.3g} without looking"
     )
@@ -169,14 +176,17 @@ def nothing(found: Found, evidence: Evidence) -> Cause | None:
 def rows(found: Found, evidence: Evidence) -> Cause | None:
     """A simple model still gains from rows."""
     slope = evidence.slope
-    if slope is None or slope < LEAST_SLOPE:
+    if slope is None:
         return None
+    if slope < LEAST_SLOPE:
+        return Cause("data", "few rows", "")
     gain = slope * (SAMPLED / max(SAMPLED, evidence.learning_rows)) ** 0.5
     said = (
         f"{evidence.learning_rows:,} rows were learnt from, and a simple model gains {slope:.2f} of skill from the second half"
         " of those it was shown"
     )
-    advice = f"twice as many rows may be worth about {GOES_ON * gain:.2f} of skill"
+    worth = GOES_ON * gain * abs(found.metric.perfect - found.baseline)
+    advice = f"twice as many rows may be worth about {worth:.2g} of {found.metric.name}"
     return Cause("data", "few rows", said, advice, min(1.0, AHEAD * gain / found.missing))
 
 
@@ -192,7 +202,7 @@ def search(found: Found, evidence: Evidence) -> Cause | None:
         said = f"only {fits} configuration{'s were' if fits != 1 else ' was'} fitted in full"
         return Cause("model", "search cut short", said, longer, 0.5)
     gain = _late_gain(evidence.trials, found.metric)
-    if gain is None or not gain:
+    if gain is None:
         return None
     said = f"the last third of {len(evidence.trials)} trials still improved the best score by {gain:.3g}"
     return Cause("model", "search not settled", said, longer, min(1.0, AHEAD * found.skill(gain) / found.missing))
