@@ -112,8 +112,18 @@ def report(lines: list[dict[str, Any]]) -> str:
         if gaps:
             mean, low, high = interval([float(np.mean(g)) for g in gaps])
             text.append(f"- {other}: {mean:+.3f} [{low:+.3f}, {high:+.3f}] over {len(gaps)} tasks")
+    text += ["", f"{arms.ALL} less a catalogue, task by task, 95 % bootstrap over seeds:", ""]
+    text += ["| task | " + " | ".join(arms.ARMS[:2]) + " | pays |", "|---|---|---|---|"]
+    for task in tasks:
+        found = [interval(gaps) for other in arms.ARMS[:2] if (gaps := paired(lines, task, other))]
+        cells = [f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]" for mean, low, high in found]
+        text.append(
+            f"| {task} | " + " | ".join(cells) + f" | {'yes' if all(low > 0 for _, low, _ in found) else 'no'} |"
+        )
+    own = [r for r in lines if r["arm"] == arms.ALL]
+    fitted = sum(r["invented"] is not None for r in own)
+    text += ["", f"In {fitted} of {len(own)} runs of {arms.ALL} a composed network was fitted in full.", ""]
     text += [
-        "",
         "| task | swaps | novel, skill | swapped, skill | difference, 95 % over fits | an example |",
         "|---|---|---|---|---|---|",
     ]

@@ -78,11 +78,15 @@ def prepare(
     telling = leaks(fields.take(learn), output.strata(encoded), np.random.default_rng(split.seed))
     findings += given_away(telling, task.target, keep)
     leaking = [name for name in telling if name not in keep]
-    fields = fields.without(*leaking)
+    if leaking:
+        fields = fields.without(*leaking)
+        hashes = row_hashes(fields)  # rows that differed in nothing else are equal now
+        groups = np.unique(hashes, return_inverse=True)[1]
+        groups = _joined(groups, reading, task) if task.group_by else groups
     outside = (
         (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task, leaking)
     )
-    findings += twice(row_hashes(fields), row_hashes(outside[0])) if outside and not len(test) else []
+    findings += twice(hashes[learn], row_hashes(outside[0])) if outside and (leaking or not len(test)) else []
     sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
     folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng, fill=bool(task.group_by))
     if repeated:
