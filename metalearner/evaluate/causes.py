@@ -1,6 +1,7 @@
 """Why a score is not better: causes in the data, in what was tried, in what can be known, read off the run's own numbers.
 
-Each says how much of what is missing to a perfect score it may account for; the largest comes first.
+Each says how much of what is missing to a perfect score it may account for; the largest comes first. What was looked for and not
+found has no share; None stands where nothing tells.
 """
 
 from __future__ import annotations
@@ -83,9 +84,6 @@ def concerns(found: Found, evidence: Evidence) -> tuple[Cause, ...]:
     """What anybody should know of, whatever the goal: rows that were drawn otherwise, targets that are mostly what is wrong."""
     known = shift(found, evidence), labels(found, evidence)
     return tuple(c for c, least in zip(known, (LEAST_SHARE, MOSTLY)) if c is not None and c.share >= least)
-
-
-# What is looked for from here on to `search` gives a cause without a share where it is not found, None where nothing tells.
 
 
 def within(goal: float, found: Found) -> Cause | None:
