@@ -112,6 +112,7 @@ BAD = {
     "ragged row": (csv("a,b,label\n" + ROWS + "1,2\n"), (), "line 62"),
     "duplicate columns": (csv("a,a,label\n" + ROWS), (), "a"),
     "no such target": (csv("a,b,label\n" + ROWS), ("--target", "lable"), "Did you mean 'label'?"),
+    "no such column to keep": (csv("a,b,label\n" + ROWS), ("--keep", "aa"), "Did you mean 'a'?"),
     "target all missing": (
         csv("a,b,label\n" + "".join(f"{i},{i},\n" for i in range(40))),
         ("--target", "label"),
