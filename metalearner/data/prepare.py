@@ -58,10 +58,9 @@ def prepare(
             "Add columns to learn from, or name another target with --target.",
         )
     hashes = row_hashes(fields)
-    groups = np.unique(hashes, return_inverse=True)[1]
-    repeated = len(hashes) - (groups.max() + 1)
+    repeated = len(hashes) - len(np.unique(hashes))
+    groups = _groups(hashes, reading, task)
     if task.group_by:
-        groups = _joined(groups, reading, task)
         belong = f"rows of one {task.group_by} belong together ({groups.max() + 1} groups)"
         findings.append(Finding(belong, "kept on one side of every split"))
         _enough_groups(task, groups, sealed=isinstance(split.test, float))
@@ -81,8 +80,7 @@ def prepare(
     if leaking:
         fields = fields.without(*leaking)
         hashes = row_hashes(fields)  # rows that differed in nothing else are equal now
-        groups = np.unique(hashes, return_inverse=True)[1]
-        groups = _joined(groups, reading, task) if task.group_by else groups
+        groups = _groups(hashes, reading, task)
     outside = (
         (fields.take(test), target[test]) if isinstance(split.test, float) else _outside(split.test, task, leaking)
     )
@@ -173,6 +171,12 @@ def _left_out(reading: Reading, task: Task) -> list[str]:
     """Columns the modality found no use for (identifiers, constants, what nobody reads), and what rows are grouped by."""
     useless = [c.name for c in reading.schema.columns if c.left_out and c.name != task.target]
     return list(dict.fromkeys([*useless, *([task.group_by] if task.group_by else [])]))
+
+
+def _groups(hashes: np.ndarray, reading: Reading, task: Task) -> np.ndarray:
+    """Numbers from 0 (n,), the same for rows that no split may tear apart."""
+    alike = np.unique(hashes, return_inverse=True)[1]
+    return _joined(alike, reading, task) if task.group_by else alike
 
 
 def _joined(groups: np.ndarray, reading: Reading, task: Task) -> np.ndarray:
