@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/diagnosis.py [--jobs 2] [--budget 20s]     # a quarter of an hour, resumes by itself
     .venv/bin/python benchmarks/diagnosis.py --table
 
-The goal is the low end of the interval that a run on the sound table reached; there, without a goal, nothing may be said. Runs that met it
-all the same are not counted. Each run has a core of its own. "few rows to measure on", which says that hit and miss cannot be told apart, stands before any cause and is not counted as one.
+The goal is the low end of the interval that a run on the sound table reached; there, without a goal, nothing may be said. Runs
+that met it all the same are not counted. Each run has a core of its own. "few rows to measure on", which says that hit and miss cannot
+be told apart, stands before any cause and is not counted as one.
 """
 
 from __future__ import annotations
