@@ -229,10 +229,10 @@ def past(goal: float, found: Found, evidence: Evidence) -> Cause | None:
         return None
     best = f.high if found.metric.greater_is_better else f.low
     beyond = goal > best if found.metric.greater_is_better else goal < best
-    if not beyond or goal == found.value:
+    if not beyond:
         return None
     said = f"on similar data sets the best runs reached {best:.3g}: the goal asks for more than was ever seen there"
-    return Cause("learnability", "past runs", said, "", min(1.0, abs((goal - best) / (goal - found.value))))
+    return Cause("learnability", "past runs", said, "", min(1.0, found.skill(goal - best) / found.missing))
 
 
 def unexplained(evidence: Evidence) -> Cause:
