@@ -160,3 +160,11 @@ def test_fits_leave_the_callers_random_numbers_and_threads_alone(penguins):
     torch.manual_seed(0)
     MetaClassifier("1trials", families=("mlp",)).fit(*penguins)
     assert torch.equal(torch.rand(1), first) and torch.get_num_threads() == threads
+
+
+def test_a_column_that_gives_the_target_away_is_learnt_from():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = np.where(X[:, 1] > 0, "up", "down")
+    model = MetaClassifier(budget="2trials", families=("trees",), random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.95, "who calls an estimator has chosen the columns"
