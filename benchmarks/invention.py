@@ -106,6 +106,11 @@ def report(lines: list[dict[str, Any]]) -> str:
             for k in ("invented", "catalogue")
         ]
         text.append(f"| {task} | " + " | ".join(cells) + f" | {skills[0]:.3f}, {skills[1]:.3f} |")
+    means = [
+        np.mean([np.mean([r["score"] for r in lines if (r["task"], r["arm"]) == (t, a)]) for t in tasks])
+        for a in arms.ARMS
+    ]
+    text.append("| mean over tasks | " + " | ".join(f"{m:.3f}" for m in means) + " | |")
     text += ["", f"{arms.ALL} less the others, paired by task and seed, 95 % bootstrap over tasks:", ""]
     for other in arms.ARMS[:-1]:
         gaps = [found for task in tasks if (found := paired(lines, task, other))]

@@ -72,7 +72,8 @@ def run(
         str, typer.Option(help="Only these, separated by commas; 'invented' is what search composes. All otherwise.")
     ] = "",
     keep: Annotated[
-        list[str] | None, typer.Option(help="A column to learn from although it gives the target away; again for more.")
+        list[str] | None,
+        typer.Option(help="A column to learn from although it gives the target away, * for all; again for more."),
     ] = None,
     narrow: Annotated[
         list[str] | None, typer.Option(help='Search a number less widely: "trees.leaves=8..64". May be given again.')
@@ -165,7 +166,8 @@ def propose(
     group_by: Annotated[str | None, typer.Option(help="A column of what belongs together.")] = None,
     budget: Annotated[str, typer.Option(help="What a run might spend.")] = "2m",
     keep: Annotated[
-        list[str] | None, typer.Option(help="A column to learn from although it gives the target away; again for more.")
+        list[str] | None,
+        typer.Option(help="A column to learn from although it gives the target away, * for all; again for more."),
     ] = None,
     into: Annotated[Path | None, typer.Option(help="A folder in which the prepared data stay.")] = None,
     as_json: JsonOption = False,

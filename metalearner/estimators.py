@@ -131,10 +131,9 @@ class _MetaEstimator(BaseEstimator):
         budget = parse_budget(self.budget)
         executor = self.executor if self.executor != "auto" else "local" if budget.seconds else "inline"
         wish = Wish(self.sentence, target, self.metric, self.goal, output=self._output)
-        kept = tuple(str(c) for c in table.columns if c != target)  # who calls an estimator has chosen the columns
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return Request(table, wish, budget, folder, "none", seed, self.cold, self.blind, executor, self.workers,
-                       families=tuple(self.families), keep=kept, learn=self.learn)  # fmt: skip
+                       families=tuple(self.families), keep=("*",), learn=self.learn)  # fmt: skip
 
     def _table(self, X: Any, reset: bool) -> pd.DataFrame:
         """X as a DataFrame with the names that were there when it was fitted; columns of a DataFrame keep their kinds."""

@@ -34,7 +34,7 @@ class Request:
     families: tuple[str, ...] = ()  # that may be used; all when empty
     callbacks: tuple[str, ...] = ()  # that are told what happens
     learn: bool = True  # what the run teaches goes into the user's knowledge base
-    keep: tuple[str, ...] = ()  # columns to learn from although they give the target away
+    keep: tuple[str, ...] = ()  # columns to learn from although they give the target away; "*" for all
     narrow: tuple[str, ...] = ()  # numbers that are searched less widely: "trees.leaves=8..64"
 
     @property

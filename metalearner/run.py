@@ -50,8 +50,8 @@ def run(
             trials, stopped = seek(hunt, request, setting, sealed, foresight, story)
         warm.wait()
         ensemble = combine(trials, sealed, folder, setting, clock, story)
-        answers = measure(ensemble, sealed, setting, folder)
-        scorecard = judge(answers, ensemble, trials, setting, foresight, clock, story)
+        answers, held = measure(ensemble, sealed, setting, folder)
+        scorecard = judge(answers, held, ensemble.predictor.state, trials, setting, foresight, clock, story)
         limits = deliver(folder, ensemble, trials, answers, scorecard, setting, clock, story)
         kept, refused = learn(trials, setting, foresight) if request.learn else (0, [])
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,

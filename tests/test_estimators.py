@@ -168,3 +168,10 @@ def test_a_column_that_gives_the_target_away_is_learnt_from():
     y = np.where(X[:, 1] > 0, "up", "down")
     model = MetaClassifier(budget="2trials", families=("trees",), random_state=0).fit(X, y)
     assert model.score(X, y) > 0.95, "who calls an estimator has chosen the columns"
+
+
+def test_columns_may_have_any_names():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({" a": rng.normal(size=120), "b*": rng.normal(size=120), "c ": rng.normal(size=120)})
+    y = np.where(X[" a"] > 0, "up", "down")
+    assert MetaClassifier(budget="1trials", families=("trees",), random_state=0).fit(X, y).score(X, y) > 0.9

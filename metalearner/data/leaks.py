@@ -12,6 +12,8 @@ from ..records import LEFT_OUT, Finding
 
 # Of what is to be told, as much by one column alone is told by something that is the target in other words.
 TELLS = 0.98
+# Stands for every column where columns to keep are named.
+ALL = "*"
 # Where more columns than this do so, it is an easy task and no leak. Rows needed, rows and columns looked at; bins of a number,
 # of which the fifths are some.
 MOST_TELLING, FEWEST, ROWS, COLUMNS, BINS = 2, 100, 5000, 200, 60
@@ -33,7 +35,7 @@ def given_away(telling: Mapping[str, float], target: str, keep: Collection[str])
     return [
         Finding(
             f"{name} gives {target} away (skill {of:.3f} alone)",
-            *(("kept", "") if name in keep else (LEFT_OUT, f"--keep {shlex.quote(name)}")),
+            *(("kept", "") if {name, ALL} & set(keep) else (LEFT_OUT, f"--keep {shlex.quote(name)}")),
         )
         for name, of in telling.items()
     ]

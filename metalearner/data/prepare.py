@@ -14,7 +14,7 @@ from ..errors import DataError, TaskError
 from ..kinds import Output
 from ..records import LEFT_OUT, DatasetCard, Finding, Task
 from .fingerprint import data_hash, row_hashes, sketch
-from .leaks import given_away, leaks, twice
+from .leaks import ALL, given_away, leaks, twice
 from .read import Reading
 from .sealed import Sealed
 
@@ -48,7 +48,7 @@ def prepare(
     """Dataset and sealed test, both on disk under `folder`.
 
     `card` names the data set (name, group, source, licence). Equal rows stay on one side of every cut. A column that
-    gives the target away is left out, unless it is one to `keep`.
+    gives the target away is left out, unless it is one to `keep`, or all are ("*").
     """
     fields, target, findings = _labelled(reading, task)
     if not fields:
@@ -74,11 +74,12 @@ def prepare(
     _enough(task, target[learn], len(test))
     state = output.suit(output.fit(target[learn]), task.metric)
     encoded = output.encode(state, target[learn])
-    telling = leaks(fields.take(learn), output.strata(encoded), np.random.default_rng(split.seed))
+    learnt = fields.take(learn)
+    telling = leaks(learnt, output.strata(encoded), np.random.default_rng(split.seed))
     findings += given_away(telling, task.target, keep)
-    leaking = [name for name in telling if name not in keep]
+    leaking = [] if ALL in keep else [name for name in telling if name not in keep]
     if leaking:
-        fields = fields.without(*leaking)
+        fields, learnt = fields.without(*leaking), learnt.without(*leaking)
         hashes = row_hashes(fields)  # rows that differed in nothing else are equal now
         groups = _groups(hashes, reading, task)
     outside = (
@@ -86,11 +87,11 @@ def prepare(
     )
     findings += twice(hashes[learn], row_hashes(outside[0])) if outside and (leaking or not len(test)) else []
     sealed = Sealed.close(folder / "sealed", outside[0], output.encode(state, outside[1])) if outside else None
-    folds, apart = _folds(fields.take(learn), output.strata(encoded), groups[learn], rng, fill=bool(task.group_by))
+    folds, apart = _folds(learnt, output.strata(encoded), groups[learn], rng, fill=bool(task.group_by))
     if repeated:
         kept = "kept on one side of every split"
         if not (_told_apart(folds, encoded) or task.group_by):
-            folds, apart = _folds(fields.take(learn), output.strata(encoded), np.arange(len(learn)), rng)
+            folds, apart = _folds(learnt, output.strata(encoded), np.arange(len(learn)), rng)
             kept = "dealt out one by one all the same, for hardly two of them differ"
         findings.append(Finding(f"{repeated} rows stand more than once", kept))
     dataset = Dataset(
@@ -111,7 +112,7 @@ def prepare(
         ),
         label=reading.schema.column(task.target),
         state=state,
-        fields=fields.take(learn),
+        fields=learnt,
         target=encoded,
         folds=folds,
         apart=apart,

@@ -18,6 +18,7 @@ from ..deploy.portable import PROOF
 from ..deploy.weigh import weighed
 from ..evaluate import Answers, Evidence, evaluate
 from ..events import Story
+from ..kinds import State
 from ..monitor import reference, shifted
 from ..predictor import Predictor
 from ..records import Scorecard, Trial
@@ -62,17 +63,19 @@ def combine(
     return Ensemble(selection, predictor)
 
 
-def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting, folder: Path) -> Answers:
-    """What is predicted for the sealed test, opened once; without one, for the rows held out of each fold. It is kept."""
-    answers = held_out(ensemble, setting)
-    answers.save(folder / runs.HELD)
+def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting, folder: Path) -> tuple[Answers, Answers]:
+    """What is predicted for the sealed test, opened once; and for the rows held out of each fold, which stand in for it
+    where there is none. Both are kept.
+    """
+    answers = held = held_out(ensemble, setting)
+    held.save(folder / runs.HELD)
     if sealed is not None:
         inputs, target = sealed.open(again=sealed.opened)
         naive = setting.output.baseline(setting.dataset.state, setting.dataset.target, len(target))
         prediction = ensemble.predictor.predict(inputs)
         answers = Answers(target, prediction, naive, "sealed test", np.arange(len(target)))
     answers.save(folder / runs.ANSWERS)
-    return answers
+    return answers, held
 
 
 def held_out(ensemble: Ensemble, setting: Setting) -> Answers:
@@ -84,23 +87,24 @@ def held_out(ensemble: Ensemble, setting: Setting) -> Answers:
     return Answers(target, prediction, naive, "out of fold", selection.rows)
 
 
-def judge(
-    answers: Answers, ensemble: Ensemble, trials: list[Trial], setting: Setting, foresight: Foresight, clock: Clock, story: Story
+def judge(  # noqa: PLR0913, PLR0917 - what a verdict is made of
+    answers: Answers, held: Answers, state: State, trials: list[Trial], setting: Setting, foresight: Foresight, clock: Clock,
+    story: Story,
 ) -> Scorecard:  # fmt: skip
     """The score with its interval, and whether the goal is met, or what keeps it from that."""
-    dataset, held = setting.dataset, held_out(ensemble, setting)
+    dataset = setting.dataset
     evidence = Evidence(
-        trials,
-        foresight.prior.forecast,
-        dataset.rows,
-        held,
-        lambda: np.unique(row_hashes(dataset.fields)[held.rows], return_inverse=True)[1],
-        foresight.description.numbers.get("landmarkers.slope"),
-        clock.elapsed,
-        partial(moved, setting),
+        trials=trials,
+        forecast=foresight.prior.forecast,
+        learning_rows=dataset.rows,
+        held=held,
+        alike=lambda: np.unique(row_hashes(dataset.fields)[held.rows], return_inverse=True)[1],
+        slope=foresight.description.numbers.get("landmarkers.slope"),
+        seconds=clock.elapsed,
+        shifted=partial(moved, setting),
     )
     metrics = setting.registry.metrics
-    scorecard = evaluate(setting.task, setting.output, ensemble.predictor.state, metrics, answers, evidence)
+    scorecard = evaluate(setting.task, setting.output, state, metrics, answers, evidence)
     story.tell("evaluate", scorecard=scorecard)
     return scorecard
 

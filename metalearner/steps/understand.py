@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import sources
 from ..data import Reading, Sealed, prepare, read
+from ..data.leaks import ALL
 from ..data.prepare import Split
 from ..dataset import Dataset
 from ..errors import TaskError, unknown
@@ -34,7 +35,7 @@ def formulate_and_prepare(
         return Setting(Dataset.open(data), registry, request.families, request.narrow), Sealed.find(data / "sealed")
     wish = source.wish(request.wish)
     for name in request.keep:
-        if name not in reading.schema.names:
+        if name not in (ALL, *reading.schema.names):
             raise TaskError(*unknown("column to keep", name, reading.schema.names))
     target = find_target(reading.schema, wish)
     reading = reading.naming(target[0])
