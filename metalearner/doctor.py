@@ -7,7 +7,7 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
-from . import machine
+from . import accelerator, machine
 
 PACKAGES = (
     *("torch", "transformers", "faiss-cpu", "optuna", "pluggy", "sqlite-utils", "streamlit", "numpy", "pandas"),
@@ -26,8 +26,10 @@ def _machine() -> list[tuple[bool, bool, str]]:
     compiler = next((c for c in ("c++", "g++", "clang++") if shutil.which(c)), None)
     here = f"python {platform.python_version()}, {machine.cores()} cores, {machine.memory() / 2**30:.0f} GB of memory"
     free = shutil.disk_usage(Path.cwd()).free / 2**30
+    card = "large networks are trained on it" if accelerator.device() else "none; networks are trained on the processor"
     return [
         (True, True, here),
+        (True, False, f"accelerator: {card}"),
         (free > 1, True, f"{free:.0f} GB of disk free here"),
         (
             compiler is not None,

@@ -61,13 +61,15 @@ def memory() -> int:
 
 
 def give_back_memory() -> None:
-    """Hand freed memory back to the system where this process has grown large.
+    """Hand freed memory back to the system where this process has grown large, and the accelerator's to other processes.
 
     glibc keeps what training of networks frees, in pieces that the next network does not fit into: after some tens of
     large ones that is gigabytes. Other C libraries do not, or know no such call.
     """
     import psutil
 
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
+        sys.modules["torch"].cuda.empty_cache()
     if psutil.Process().memory_info().rss > LARGE:
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)

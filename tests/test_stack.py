@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from metalearner import plugins
+from metalearner import accelerator, plugins
 from metalearner.arrays import Fold, Tensor
 from metalearner.hookspecs import hookimpl
 from metalearner.kinds import Aim, Production, Rung
@@ -319,3 +319,25 @@ def test_rows_of_one_fold_are_never_mixed_into_another(aim):
         np.testing.assert_allclose(
             one.models[0].predict(FOLDS[0].valid), other.models[0].predict(FOLDS[0].valid), atol=1e-6
         )
+
+
+WIDE = {"width": 512}  # large enough for an accelerator
+
+
+def test_what_does_not_work_on_an_accelerator_stays_on_the_processor(aim, monkeypatch):
+    monkeypatch.setattr(accelerator, "device", lambda: "meta")  # takes networks, and gives no numbers back
+    (fitted,) = fit(aim, [config({"epochs": 2}, **WIDE)])
+    assert "device" not in fitted.facts and np.isfinite(fitted.facts["curve"]).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no accelerator")
+def test_on_an_accelerator_a_network_becomes_what_it_becomes_on_the_processor(aim, monkeypatch, tmp_path):
+    configs = [config({"ema": 0.99, "epochs": 6, "optimiser": o}, norm="batch", **WIDE) for o in ("adamw", "sgd")]
+    there = fit(aim, configs)
+    begun = [saved(f, tmp_path / str(i)) for i, f in enumerate(fit(aim, configs, rung=Rung(0.5, seed=1)))]
+    monkeypatch.setattr(accelerator, "device", lambda: None)
+    for one, other, gone_on in zip(there, fit(aim, configs), fit(aim, configs, resume=begun)):
+        assert one.facts["device"] == "cuda" and "device" not in other.facts
+        for found in (one, gone_on):
+            np.testing.assert_allclose(found.facts["curve"], other.facts["curve"], atol=2e-2)
+            same(found, other, 0.1)

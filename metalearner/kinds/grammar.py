@@ -44,7 +44,8 @@ class Production(ABC):
     `members: int` (1 when plain). Everything inside an encoder takes and returns features x (B, axes..., channels)
     and mask (B, size of the ragged axis) or None: a tokeniser makes them of (values, codes, mask), a pool ends with
     (B, width). A feature view has no codes. A tokeniser's module may have `see(values)`: before it is trained it is shown
-    training rows (n, axes..., channels) of its view as NumPy, and keeps what it learns in buffers that are saved. An encoder
+    training rows (n, axes..., channels) of its view as NumPy, and keeps what it learns in buffers that are saved. Whatever tensors
+    a module holds are parameters or buffers, so that they go along to an accelerator. An encoder
     with `trims = True` does no work for what only the padding of a batch holds, and is given rows of about one length. A
     parameter with an attribute `share` learns at that share of the recipe's rate; one with `given = True` is not trained and not
     saved, for building gives it.

@@ -96,7 +96,7 @@ def _past(neighbour: Neighbour, experiences: Iterable[Experience], here: Here) -
         family={c: e.family for c, e in full},
         skill=skill,
         regret=regret,
-        seconds={c: float(np.median([_seconds(e, here) for e in es])) for c, es in good.items()},
+        seconds={c: float(np.median([_seconds(e, here) for e in _timed(es)])) for c, es in good.items()},
         rows=float(np.median(known)) if known else None,
         short=frozenset(e.family for _, e in full if _too_short(e, here)),
     )
@@ -114,6 +114,11 @@ def _seconds(e: Experience, here: Here) -> float:
     if here.room is not None and _too_short(e, here):
         return here.room / _larger(e, here)
     return e.seconds * _slower(e, here)
+
+
+def _timed(experiences: list[Experience]) -> list[Experience]:
+    """Fits whose seconds tell of a processor; those of an accelerator only where there are no others."""
+    return [e for e in experiences if "device" not in e.facts] or experiences
 
 
 def _slower(e: Experience, here: Here) -> float:

@@ -23,9 +23,9 @@ class Bank(ABC):
 
     state: State
 
-    def __init__(self, nets: Sequence[Net], recipes: Sequence[Recipe]) -> None:
+    def __init__(self, nets: Sequence[Net], recipes: Sequence[Recipe], align: int = 1) -> None:
         self.nets = list(nets)
-        self.layout = Layout(nets[0])
+        self.layout = Layout(nets[0], align)
         self.members = nets[0].members
         self.steps = torch.zeros(len(nets), dtype=torch.float64)
         self.decay = torch.tensor([float(r["ema"]) for r in recipes], dtype=torch.float64)
@@ -52,6 +52,10 @@ class Bank(ABC):
     @abstractmethod
     def restore_optimiser(self, row: int, state: Mapping[str, torch.Tensor]) -> None:
         """Put back what `optimiser_state` gave."""
+
+    def seed(self, seed: int) -> None:
+        """From here on chance (dropout, noise) is drawn by this seed."""
+        torch.default_generator.manual_seed(seed)
 
     def step(self, losses: torch.Tensor, factor: Sequence[float]) -> None:
         """One step, and the running average of the weights moved along."""
@@ -106,7 +110,7 @@ class Bank(ABC):
             assert self.average is not None
             found |= {f"average/{k}": v for k, v in self.average.by_name(row, self.layout).items()}
         return {
-            **{k: v.clone(memory_format=torch.contiguous_format) for k, v in found.items()},
+            **{k: v.to("cpu", copy=True, memory_format=torch.contiguous_format) for k, v in found.items()},
             "steps": self.steps[row].clone(),
         }
 
@@ -142,4 +146,4 @@ class Bank(ABC):
 
 def _beside(numbers: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
     """(K,) shaped to be multiplied with (K, ...)."""
-    return numbers.to(tensor.dtype).reshape(-1, *[1] * (tensor.dim() - 1))
+    return numbers.to(tensor).reshape(-1, *[1] * (tensor.dim() - 1))

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import grammar
+from .. import accelerator, grammar
 from ..arrays import Fold, take
 from ..errors import PluginError, unknown
 from ..grammar.build import Net, build
@@ -27,7 +28,7 @@ from .loop import Course, Data, Training, batch_size
 from .losses import chosen
 from .model import Checkpoint, NetModel
 from .optimisers import descent
-from .samples import Samples, as_target, inputs, split
+from .samples import Input, Samples, as_target, inputs, split
 from .single import Single
 from .stack import Stack
 
@@ -120,6 +121,9 @@ class Fits:
             and len(everywhere) == len(list(net.parameters()))  # none is used in two places
             and all(getattr(m, "stackable", True) for m in net.modules())
         )
+        self.device = "cpu" if small(facts, len(rows)) else device_for(net, batch)
+        if self.device != "cpu":
+            facts["device"] = self.device
         return {**facts, "loss": self.loss.name, "loss_reason": self.reason}
 
     def _fitted(self, chunk: range, most: int, deadline: float) -> dict[tuple[int, int], Course]:
@@ -169,12 +173,26 @@ class Fits:
         self.stackable = self.stackable and (stack is not None or len(courses) == 1)
         parts = [courses] if stack is not None else [[c] for c in courses]
         for i, part in enumerate(parts):
-            bank: Bank = stack or Single(part[0].net, part[0].recipe, self.optimiser)
+            bank: Bank = stack or Single(part[0].net, part[0].recipe, self.optimiser, self.device)
             for row, course in enumerate(part):
                 if course.checkpoint is not None:
                     bank.restore(row, course.checkpoint.latest, course.checkpoint.best)
             with flushed():
                 Training(part, bank, data, loss, self.upto).run(share(deadline, 1, len(parts) - i))
+
+
+def device_for(net: Net, batch: list[Input]) -> str:
+    """Where a large network is trained: on the accelerator if there is one and the network was seen to work there."""
+    device = accelerator.device()
+    if device is None:
+        return "cpu"
+    try:
+        there = deepcopy(net).to(device).train()
+        few: Any = [tuple(None if t is None else t[:2].to(device) for t in view) for view in batch]
+        there(few).cpu().sum().backward()
+    except Exception:  # a stranger's module may hold tensors that do not move along, or know no kernel for it
+        return "cpu"
+    return device
 
 
 def show(net: Net, fold: Fold) -> None:

@@ -142,7 +142,7 @@ class Training:
                 None
             ]
         seed = seeded(self.upto.seed, first.fold, first.epoch, 1)
-        torch.default_generator.manual_seed(seed)
+        self.bank.seed(seed)
         generator = torch.Generator().manual_seed(seed)
         left = max(c.last(share) - c.epoch for c in self.courses) * self.steps
         for course in self.courses:
@@ -193,7 +193,7 @@ class Training:
             course = self.courses[i]
             goes_on = course.stopped not in FINAL and course.epoch < course.recipe["epochs"]
             course.latest = self.bank.latest(i) if goes_on else {}
-            fill(course.net, self.bank.best.by_name(i, self.bank.layout))
+            fill(course.net.cpu(), self.bank.best.by_name(i, self.bank.layout))
         under_way = [i for i, c in enumerate(self.courses) if not c.done(share)]
         self.courses = [self.courses[i] for i in under_way]
         if self.courses:

@@ -106,10 +106,10 @@ def given(net: Net) -> set[str]:
 
 
 def fill(net: Net, tensors: Mapping[str, torch.Tensor]) -> Net:
-    """Give a network these weights and buffers, as storage of its own."""
+    """Give a network on the processor these weights and buffers, as storage of its own."""
     for name, parameter in net.named_parameters():
         if name in tensors:
-            parameter.data = tensors[name].clone()
+            parameter.data = tensors[name].to("cpu", copy=True)
         parameter.grad = None
     for name, buffer in net.named_buffers():
         if name in tensors:

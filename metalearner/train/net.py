@@ -44,6 +44,16 @@ class NetLearner(Learner):
                 yield Fitted(configs[i], tuple(models), facts)
             left -= len(alike)
 
+    def warm(self, views: Mapping[str, View]) -> None:
+        """An accelerator takes seconds to begin, and its convolutions some more."""
+        import torch
+
+        from .. import accelerator
+
+        if device := accelerator.device():
+            small = torch.zeros(1, 1, 4, 4, device=device)
+            torch.conv2d(small, small)
+
     def load(self, folder: Path, aim: Aim) -> Model:
         """Rebuild the network and fill in its weights."""
         from .model import load

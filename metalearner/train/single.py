@@ -14,13 +14,19 @@ from .bank import LONGEST, Bank, Recipe
 from .samples import Input
 from .weights import State, kept_buffers
 
+# A parameter on an accelerator begins at a multiple of so many numbers (256 bytes, as its own allocations do).
+ALIGNED = 64
+
 
 class Single(Bank):
-    """A bank of one. The network's own parameters and buffers are the rows of the state, not copies."""
+    """A bank of one. The network's own parameters and buffers are the rows of the state, not copies.
 
-    def __init__(self, net: Net, recipe: Recipe, optimiser: Optimiser) -> None:
-        super().__init__([net], [recipe])
-        self.net = net
+    They live on `device` meanwhile; rows come from the processor, and outputs go back to it.
+    """
+
+    def __init__(self, net: Net, recipe: Recipe, optimiser: Optimiser, device: str = "cpu") -> None:
+        super().__init__([net], [recipe], 1 if device == "cpu" else ALIGNED)
+        self.net, self.device = net.to(device), device
         weights = self.layout.row(net).unsqueeze(0)
         for parameter, part in zip(net.parameters(), self.layout.split(weights).values()):
             parameter.data = part[0]
@@ -33,15 +39,22 @@ class Single(Bank):
         """(1, B, members, width)."""
         if not self.net.training:  # `train` walks the whole tree: once an epoch is enough
             self.net.train()
-        return self.net(_only(inputs)).unsqueeze(0)
+        return self.net(self._here(inputs)).cpu().unsqueeze(0)
 
     def outputs(self, inputs: list[Input], state: State) -> torch.Tensor:
         """(1, B, members, width)."""
         self.net.eval()
         with torch.inference_mode():
             if state is self.state:
-                return self.net(_only(inputs)).unsqueeze(0)
-            return functional_call(self.net, state.by_name(0, self.layout), (_only(inputs),)).unsqueeze(0)
+                return self.net(self._here(inputs)).cpu().unsqueeze(0)
+            weights = state.by_name(0, self.layout)
+            return functional_call(self.net, weights, (self._here(inputs),)).cpu().unsqueeze(0)
+
+    def seed(self, seed: int) -> None:
+        """Where the network is, too."""
+        super().seed(seed)
+        if self.device != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     def descend(self, losses: torch.Tensor, factor: Sequence[float]) -> None:
         """One step of the torch optimiser."""
@@ -69,6 +82,10 @@ class Single(Bank):
             found.setdefault(int(index), {})[name] = value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": found})
 
+    def _here(self, inputs: list[Input]) -> list[Input]:
+        """The only network's rows, where it is."""
+        return [tuple(None if t is None else t[0].to(self.device) for t in view) for view in inputs]  # type: ignore[misc]
+
 
 def _paced(parameters: Sequence[torch.nn.Parameter], rate: float) -> Sequence[Any]:
     """Parameters, grouped where some have a `share` of their own of the learning rate."""
@@ -78,7 +95,3 @@ def _paced(parameters: Sequence[torch.nn.Parameter], rate: float) -> Sequence[An
     if list(shares) == [1.0]:
         return parameters
     return [{"params": group, "lr": rate * share} for share, group in shares.items()]
-
-
-def _only(inputs: list[Input]) -> list[Input]:
-    return [tuple(None if t is None else t[0] for t in view) for view in inputs]  # type: ignore[misc]

@@ -117,6 +117,14 @@ def test_one_row_can_be_trained_on(name, view):
     assert torch.isfinite(build(name, VIEWS[view]).train()(*given)).all()
 
 
+@pytest.mark.parametrize(("name", "view"), [(n, v) for n, v in PAIRS])
+def test_goes_where_it_is_brought(name, view):
+    """On "meta" tensors have shapes and no numbers: what stays behind on the processor is found by its first sum."""
+    module = build(name, VIEWS[view]).to("meta")
+    values, codes, mask = (None if t is None else t.to("meta") for t in rows(VIEWS[view]))
+    assert module(values, codes, mask).device.type == "meta"
+
+
 SMALL = {
     "mlp": table(4, 3),
     "deep-sets": View((Axis("set", 5),), 2),

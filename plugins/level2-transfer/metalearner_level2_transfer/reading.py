@@ -6,13 +6,15 @@ import math
 import os
 import time
 from collections import ChainMap, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
+from metalearner import accelerator
 from metalearner.arrays import Tensor
 from metalearner.errors import Pruned
 from metalearner.kinds import Backbone, Pretrained
@@ -31,8 +33,10 @@ SHARE = 0.8
 HOPEFUL = 3.0
 # The number of a backbone that says how much of a row is read; of most texts that is all, whatever it is.
 LENGTH = "length"
-# Floating-point operations a second of one core, a cautious guess for what was never timed.
-FLOPS = 5e10
+# Floating-point operations a second of one core, a cautious guess for what was never timed; and of an accelerator.
+FLOPS, FLOPS_THERE = 5e10, 2e12
+# Rows from which on it pays to bring a backbone to the accelerator, and rows that pass through it at once there.
+WORTH, AT_ONCE_THERE = 64, 128
 # Fewer training rows than this are no fit.
 FEWEST = 200
 
@@ -117,7 +121,12 @@ class Reader:
         known = self._known()
         if known.rows:
             return known.seconds / known.rows
-        return 2 * self.backbone.multiply_adds * (1 - self.tuned / (self.backbone.layers + 1)) / FLOPS
+        return (
+            2
+            * self.backbone.multiply_adds
+            * (1 - self.tuned / (self.backbone.layers + 1))
+            / (FLOPS_THERE if accelerator.device() else FLOPS)
+        )
 
     def unknown(self, raw: Sequence[np.ndarray]) -> int:
         """How many of these rows nobody has read yet."""
@@ -165,40 +174,54 @@ class Reader:
         deadline: float,
         keep: bool,
     ) -> None:
-        lower = self.pretrained.lower(self.tuned, self.numbers).eval()
-        for at in range(0, len(rows), CHUNK):
-            known.refresh()
-            chunk = [int(i) for i in rows[at : at + CHUNK] if keys[int(i)] not in known.known]
-            done: list[int] = []
-            found: list[np.ndarray] = []
-            began = time.monotonic()
-            for start in range(0, len(chunk), AT_ONCE):
-                if time.monotonic() > deadline:
-                    break
-                batch = chunk[start : start + AT_ONCE]
-                found += self._lower([view[batch] for view in raw], lower)
-                done += batch
-            if done:
-                known.add([keys[i] for i in done], found, time.monotonic() - began, keep)
-            if len(done) < len(chunk):
-                return
-            whole = known.size / max(1, len(known.saved)) * len(keys) if isinstance(known, States) else 0
-            if whole > MOST:
-                raise Pruned(f"inner states of {len(keys)} rows would take {whole / 1e9:.1f} GB")
+        with brought(self.pretrained.lower(self.tuned, self.numbers).eval(), len(rows)) as (lower, device):
+            at_once = AT_ONCE if device == "cpu" else AT_ONCE_THERE
+            for at in range(0, len(rows), CHUNK):
+                known.refresh()
+                chunk = [int(i) for i in rows[at : at + CHUNK] if keys[int(i)] not in known.known]
+                done: list[int] = []
+                found: list[np.ndarray] = []
+                began = time.monotonic()
+                for start in range(0, len(chunk), at_once):
+                    if time.monotonic() > deadline:
+                        break
+                    batch = chunk[start : start + at_once]
+                    found += self._lower([view[batch] for view in raw], lower, device)
+                    done += batch
+                if done:
+                    known.add([keys[i] for i in done], found, time.monotonic() - began, keep)
+                if len(done) < len(chunk):
+                    return
+                whole = known.size / max(1, len(known.saved)) * len(keys) if isinstance(known, States) else 0
+                if whole > MOST:
+                    raise Pruned(f"inner states of {len(keys)} rows would take {whole / 1e9:.1f} GB")
 
-    def _lower(self, raw: Sequence[np.ndarray], lower: torch.nn.Module) -> list[np.ndarray]:
+    def _lower(self, raw: Sequence[np.ndarray], lower: torch.nn.Module, device: str) -> list[np.ndarray]:
         given = self.pretrained.prepare(raw, self.numbers)
-        values = torch.from_numpy(np.ascontiguousarray(given.values, np.float32))
-        mask = None if given.mask is None else torch.from_numpy(given.mask)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
+        values = torch.from_numpy(np.ascontiguousarray(given.values, np.float32)).to(device)
+        mask = None if given.mask is None else torch.from_numpy(given.mask).to(device)
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half_precision()):
             state, inside = lower(values, mask)
-        found = state.float().numpy().astype(np.float32 if getattr(lower, "exact", False) else np.float16)
+        found = state.float().cpu().numpy().astype(np.float32 if getattr(lower, "exact", False) else np.float16)
         if inside is None or not self.tuned:
             return list(found)
         return [row[: int(many)].copy() for row, many in zip(found, inside.sum(1))]
 
 
 _stores: dict[str, Store] = {}
+
+
+@contextmanager
+def brought(module: torch.nn.Module, rows: int) -> Iterator[tuple[torch.nn.Module, str]]:
+    """A module where it reads so many rows fastest, and where that is; afterwards it is back, for others hold its weights."""
+    device = accelerator.device() if rows >= WORTH else None
+    if device is None:
+        yield module, "cpu"
+        return
+    try:
+        yield module.to(device), device
+    finally:
+        module.cpu()
 
 
 def opened(backbone: Backbone) -> Pretrained:

@@ -106,7 +106,7 @@ class Whole(nn.Module):
         for ids, inside in zip(values[:, :, 0].long().split(WINDOW, 1), mask.split(WINDOW, 1)):
             some = inside.any(1)
             states = self.net(input_ids=ids[some], attention_mask=inside[some].long()).last_hidden_state.float()
-            sums = torch.zeros(len(ids), states.shape[2])
+            sums = torch.zeros(len(ids), states.shape[2], device=states.device)
             sums[some] = (states * inside[some][:, :, None]).sum(1)
             total, count = total + sums, count + inside.sum(1, keepdim=True)
         return total / torch.as_tensor(count).clamp(min=1), None

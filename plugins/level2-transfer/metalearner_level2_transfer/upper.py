@@ -56,7 +56,7 @@ class Features(nn.Module):
     def forward(self, values: torch.Tensor, codes: None, mask: torch.Tensor | None) -> torch.Tensor:
         """(B, width)."""
         half = self.half and values.dtype == torch.float32 and not (self.convolves and self.training)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.autocast(values.device.type, torch.bfloat16, enabled=half):
             return self.upper(values, mask).float()
 
 

@@ -12,6 +12,7 @@ from metalearner_level2_transfer.reading import Reader
 from metalearner_level2_transfer.store import Store, row_keys, tidy
 from metalearner_level2_transfer.texts import Encoder
 
+from metalearner import accelerator
 from metalearner.errors import Pruned
 
 NUMBERS = {"length": 64}
@@ -131,3 +132,19 @@ def test_rows_are_told_apart_by_all_their_views():
     keys = row_keys([a, b])
     assert len(set(keys)) == 2 and keys == row_keys([texts("good", "bad", "longer one")[:2], b])
     assert row_keys([a[:1], b[:1]]) != row_keys([b[:1], a[:1]])
+
+
+@pytest.mark.skipif(accelerator.device() is None, reason="there is no accelerator")
+@pytest.mark.parametrize("tuned", [0, 1])
+def test_an_accelerator_reads_the_same(backbone, tuned, monkeypatch, tmp_path):
+    given = texts(*[f"good {'film ' * (i % 9)}bad {'plot ' * (i // 9)}" for i in range(81)])
+    said = []
+    for device in (accelerator.device(), None):
+        monkeypatch.setattr(accelerator, "device", lambda device=device: device)
+        monkeypatch.setenv("METALEARNER_HOME", str(tmp_path / str(device)))
+        forget()
+        reader = Reader(backbone, NUMBERS, tuned)
+        assert reader.read([given]).all()
+        said.append(reader.tensor([given]))
+        assert all(p.device.type == "cpu" for p in reader.pretrained.net.parameters())
+    np.testing.assert_allclose(said[0].values, said[1].values, atol=2e-2)
