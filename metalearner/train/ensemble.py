@@ -93,7 +93,7 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, co
     able = [t for t in trials if t.outcome == "ok" and t.score is not None and np.isfinite(t.score)]
     if not able:
         reasons = sorted({t.error or t.outcome for t in trials})[:3]
-        raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "There was no time for one.",
+        raise RunError(f"None of {len(trials)} trials gave a model.", "; ".join(reasons) or "Nothing was tried.",
                        "Try a larger --budget.")  # fmt: skip
     full = [t for t in able if t.rung >= FULL]
     if not full:

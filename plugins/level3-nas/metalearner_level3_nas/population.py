@@ -30,6 +30,8 @@ SEEDS = 3
 MUTATED, CROSSED, NUMBERED = 0.5, 0.2, 0.2
 # Mutations drawn until one changes the skeleton.
 MUTATIONS = 4
+# Derivations drawn until one is no network of the catalogue: most of them begin with one of its names.
+DERIVED = 32
 # How far what was seen moves the odds of a production: at most exp of it.
 BELIEF, BELIEF_DOUBT = 1.5, 3
 # Outcomes that say a network asks for too much.
@@ -176,12 +178,22 @@ class Population:
         return difference(self.plain(before), self.plain(after))
 
     def _fresh(self, rng: np.random.Generator, everyone: Sequence[Individual]) -> Child | None:
-        """A derivation from nothing, by the odds that what was seen has given the productions."""
-        try:
-            config = self._derived(rng, self.odds(everyone))
-        except PluginError:
-            return None
-        return self._child(config, f"derived anew by odds from {len(everyone)} networks", None)
+        """A derivation from nothing, by the odds that what was seen has given the productions; none that has a name."""
+        odds, origin = self.odds(everyone), f"derived anew by odds from {len(everyone)} networks"
+        for _ in range(DERIVED):
+            try:
+                config = self._derived(rng, odds)
+            except PluginError:
+                return None
+            made = None if self._named(config) else self._child(config, origin, None)
+            if made is not None and made.family not in self.scope.families:
+                return made
+        return None
+
+    def _named(self, config: Config) -> bool:
+        """Whether its only encoder is a name and nothing more, of this run's families or not."""
+        encoders = config.parts["encoder"]
+        return len(encoders) == 1 and self.plain(config).parts["encoder"][0].production != encoders[0].production
 
     def _derived(self, rng: np.random.Generator, odds: Mapping[str, float]) -> Config:
         """Recipes are not derived: one that is known to train takes over where there is one."""

@@ -276,3 +276,13 @@ def test_where_trials_are_counted_a_family_that_nobody_timed_is_not_put_off(land
     engine = SEARCHERS["evolution"].begin(replace(land.scope(), portfolio=Timed()))
     first = engine.ask(len(land.FAMILIES), [], Moment())
     assert {p.family for p in first} == set(land.FAMILIES)
+
+
+def test_where_only_inventing_is_allowed_there_is_always_something_to_begin_with(land):
+    """Most derivations from nothing begin with a name; a run whose first eight did ended before it had begun."""
+    for seed in range(200):
+        scope = land.scope(seed)
+        scope = replace(scope, families={n: f for n, f in scope.families.items() if n != "conv-net"})
+        (found,) = SEARCHERS["evolution"].begin(scope).ask(1, [], Moment(30.0, 0.0, frozenset({3})))
+        assert found.family.startswith("invented-")
+        assert found.config.parts["encoder"][0].production == "tower"  # a name is no invention, whoever's family it is
