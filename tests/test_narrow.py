@@ -7,7 +7,7 @@ import json
 import pytest
 
 from metalearner import grammar
-from metalearner.errors import TaskError
+from metalearner.errors import RunError, TaskError
 from metalearner.grammar import Narrowing
 from metalearner.kinds import Choice, Float, Int, Name, Production, Slot
 from metalearner.propose import moved
@@ -104,3 +104,11 @@ def test_a_run_keeps_to_what_it_was_told_and_says_so(tmp_path, registry):
     kept = json.loads((tmp_path / "run" / "request.json").read_text())
     assert Request.from_json(kept, tmp_path).narrow == narrow
     assert all(f"--narrow={one}" in account.reproduce() for one in narrow)
+
+
+def test_a_searcher_that_proposes_nothing_of_what_is_left_says_so(tmp_path, registry):
+    request = Request("penguins", Wish("tell the sex"), parse_budget("3trials"), tmp_path / "run",
+                      families=("invented",), searcher="random")  # fmt: skip
+    with pytest.raises(RunError, match="nothing to try") as raised:
+        run(request, registry)
+    assert "'random'" in str(raised.value) and "--searcher evolution" in str(raised.value)

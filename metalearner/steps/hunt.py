@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import library
 from ..data import Sealed
+from ..errors import RunError
 from ..evaluate import reaches
 from ..events import Story
 from ..kinds import Executor, Proposer, Scope
@@ -78,6 +79,10 @@ def seek(
     # Once the test was opened nothing may be tried any more; what is left is to finish.
     opened = sealed is not None and sealed.opened
     trials = search.trials if opened else search.run(proposer(request, setting, foresight, hunt.begun))
+    if not trials and search.clock.left > 0:
+        raise RunError("There was nothing to try.",
+                       f"The searcher '{searcher(request, setting.registry)}' proposes nothing that is left by --families and --narrow.",
+                       "Allow more families, or take --searcher evolution, which composes networks of its own.")  # fmt: skip
     said = search.ladder.said(trials, search.clock.spent)
     story.tell("searched", tried=len({t.config.id for t in trials}), seconds=search.clock.elapsed, ladder=said)
     return trials, said
