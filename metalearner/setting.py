@@ -113,13 +113,22 @@ class Setting:
         named = set(self.only) - {INVENTED}
         for name in named - set(self.registry.families):
             raise TaskError(*unknown("family", name, self.registry.families, "More: metalearner plugin list"))
-        return {
-            name: replace(family, presets=tuple(self._complete(p) for p in family.presets))
+        accepting = {
+            name: family
             for name, family in self.registry.families.items()
-            if (not named or name in named)
-            and (root := family.presets[0].production) in learners
+            if (root := family.presets[0].production) in learners
             and learners[root].accepts(self.views, self.output)
             and family.accepts(self.views)
+        }
+        if self.only and not named & accepting.keys() and INVENTED not in self.only:
+            usual = ", ".join(name for name, f in accepting.items() if f.evidence is None)
+            raise TaskError(f"These data are not for {' or '.join(sorted(named))}.",
+                            f"A family takes data by their axes; these are {self.task.modality}, and {self.task.output} is asked.",
+                            f"Take one of {usual}, or leave --families away.")  # fmt: skip
+        return {
+            name: replace(family, presets=tuple(self._complete(p) for p in family.presets))
+            for name, family in accepting.items()
+            if not named or name in named
         }
 
     def _complete(self, config: Config) -> Config:

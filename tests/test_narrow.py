@@ -112,3 +112,11 @@ def test_a_searcher_that_proposes_nothing_of_what_is_left_says_so(tmp_path, regi
     with pytest.raises(RunError, match="nothing to try") as raised:
         run(request, registry)
     assert "'random'" in str(raised.value) and "--searcher evolution" in str(raised.value)
+
+
+def test_families_that_do_not_take_the_data_are_refused_and_those_that_do_are_named(tmp_path, registry):
+    request = Request("penguins", Wish("tell the sex"), parse_budget("1trials"), tmp_path / "run",
+                      families=("resnet", "text-cnn"))  # fmt: skip
+    with pytest.raises(TaskError, match="not for resnet or text-cnn") as raised:
+        run(request, registry)
+    assert "trees" in str(raised.value)
