@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from metalearner.records import Config, Proposal, Trial
-from metalearner.search import owed, price
+from metalearner.search import Budget, owed, price
+from metalearner.steps.seconds import GROWS, OWED_MOST, KeptBack, reserve
 
 
 def trial(number, family, skill, **facts):
@@ -26,3 +27,26 @@ def test_only_what_is_near_the_best_is_owed_for():
     several = [trial(i, "f", 0.9, row_seconds=0.01, folds=1) for i in range(4)]
     assert owed(several, 120, 100) == pytest.approx(2.0)
     assert owed([], 120, 100) == 0
+
+
+def test_where_much_is_owed_it_is_looked_at_what_would_be_chosen():
+    looks = []
+
+    def chosen(trials):
+        looks.append(len(trials))
+        return {trials[0].name}
+
+    budget = Budget(seconds=100.0)
+    kept = KeptBack(budget, 120, chosen)
+    tried = [trial(i, f"f{i}", 0.9, row_seconds=0.05, folds=1) for i in range(8)]
+    assert kept.seconds(tried[:0]) == reserve(budget) and not looks
+    one = price(tried[0], 120)
+    assert one < 0.3 * 100 < 8 * one
+    assert kept.seconds(tried) == pytest.approx(reserve(budget) + GROWS * one)
+    assert kept.seconds(tried) == pytest.approx(reserve(budget) + GROWS * one) and looks == [8]  # not again so soon
+    cheap = [trial(i, f"f{i}", 0.9, row_seconds=1e-4, folds=1) for i in range(8)]
+    KeptBack(budget, 120, chosen).seconds(cheap)
+    assert looks == [8]  # nothing worth a look
+    everything = KeptBack(budget, 120, lambda trials: {t.name for t in trials})
+    assert everything.seconds(tried) == pytest.approx(reserve(budget) + OWED_MOST * 100)
+    assert KeptBack(Budget(seconds=None, trials=3), 120, chosen).seconds(tried) == 0.0

@@ -20,13 +20,14 @@ from ..kinds import Executor, Proposer, Scope
 from ..plugins import Registry
 from ..records import Config, Proposal, Trial
 from ..request import Request
-from ..search import Clock, Ladder, Rungs, Search, ledger, owed, quick
+from ..search import Clock, Ladder, Rungs, Search, ledger, quick
 from ..setting import Setting
+from ..train.ensemble import select
 from ..warm import Warm
 from ..worker import Begin
 from .finish import kept_apart
 from .foresee import Foresight
-from .seconds import OWED_MOST, reserve
+from .seconds import KeptBack
 
 
 @contextmanager
@@ -65,7 +66,9 @@ def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
     goal = None if setting.task.goal is None else partial(meets_goal, setting, trials)
     ladder = Ladder(setting.families, goal, setting.levels)
     search = Search(executor, clock, rungs, ladder, request.seed, trials=seen)
-    search.listen = partial(heard, search, setting, trials, story, warm, kept_apart(setting, sealed))
+    kept_back = KeptBack(request.budget, kept_apart(setting, sealed),
+                         lambda tried: select(tried, trials, dataset, setting.aim).weights.keys())  # fmt: skip
+    search.listen = partial(heard, search, setting, trials, story, warm, kept_back)
     return Hunt(search, tuple(search.begin(quick(setting.families)[:1])))
 
 
@@ -88,16 +91,16 @@ def seek(
     return trials, said
 
 
-def heard(search: Search, setting: Setting, trials: Path, story: Story, warm: Warm, apart: int, trial: Trial) -> None:
+def heard(
+    search: Search, setting: Setting, trials: Path, story: Story, warm: Warm, kept_back: KeptBack, trial: Trial
+) -> None:
     """A trial is finished: it is kept and told, and what the end of the run needs is imported beside those to come.
 
     Models that take long to predict the rows kept apart make the search end sooner.
     """
     ledger.keep(trials, trial)
-    clock = search.clock
-    if clock.budget.seconds:
-        clock.reserve = reserve(clock.budget) + owed(search.trials, apart, OWED_MOST * clock.budget.seconds)
-    story.tell("search", trial=trial, left=clock.left)
+    search.clock.reserve = kept_back.seconds(search.trials)
+    story.tell("search", trial=trial, left=search.clock.left)
     warm.begin()
     if trial.outcome == "ok":
         learner = setting.registry.get("learners", trial.config.production)
