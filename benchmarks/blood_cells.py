@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
+COMPOSED = "search over the grammar alone"
 # What is compared, and which families each may use; empty: all, as in a plain run.
 ARMS = {
     "metalearner, everything": "",
-    "search over the grammar alone": "invented",
+    COMPOSED: "invented",
     "ResNet of the catalogue, tuned": "resnet",
     "MobileNet of the catalogue, tuned": "mobilenet",
     "LightGBM on pixels, tuned": "trees",
@@ -42,7 +43,19 @@ def run(arm: str, seed: int, budget: str, home: str) -> dict[str, Any]:
         raise SystemExit(f"{arm}: {found.stderr[-2000:]}")
     told = json.loads(found.stdout)
     return {"arm": arm, "seed": seed, "budget": budget, "score": told["score"], "seconds": told["seconds"],
-            "tried": len(told["leaderboard"]), "best": told["leaderboard"][0], "bytes": size(out / "bundle")}  # fmt: skip
+            "tried": len(told["leaderboard"]), "best": told["leaderboard"][0], "bytes": size(out / "bundle"),
+            "curve": curve(out / "events.jsonl")}  # fmt: skip
+
+
+def curve(events: Path) -> list[tuple[float, float, str]]:
+    """The way of a search: whenever a full fit was better than all before, seconds since the start, its score, its family."""
+    told = [event for event in map(json.loads, events.read_text().splitlines()) if "trial" in event]
+    full = [(e["at"], e["trial"]) for e in told if e["trial"]["outcome"] == "ok" and e["trial"]["rung"] >= 1]
+    found: list[tuple[float, float, str]] = []
+    for at, trial in full:
+        if not found or trial["score"] > found[-1][1]:
+            found.append((round(at, 1), round(trial["score"], 4), trial["proposal"]["family"]))
+    return found
 
 
 def measured(budget: str, seeds: int, file: Path) -> list[dict[str, Any]]:
@@ -90,6 +103,15 @@ def drawing(runs: list[dict[str, Any]]) -> str:
     )
 
 
+def ways(runs: list[dict[str, Any]]) -> list[str]:
+    """The search over the grammar, seed by seed: what was best when."""
+    steps = {
+        r["seed"]: [f"{score:.3f} after {at:.0f} s ({family})" for at, score, family in r.get("curve", [])]
+        for r in runs
+    }
+    return [f"- seed {seed}: {', '.join(found)}" for seed, found in sorted(steps.items())]
+
+
 def main() -> None:
     """Run all arms and write the table beside this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -106,7 +128,8 @@ def main() -> None:
         f"{os.cpu_count()} cores. About {rows} sealed cells a seed, of photographs nobody has learnt from; ranges are over seeds.", "",
         "| what | accuracy | balanced accuracy | log-loss | models tried | seconds | MB |", "|---|---|---|---|---|---|---|",
         *(row(arm, runs) for arm, runs in found.items()), "",
-        "The best network of the search over the grammar:", "", "```", drawing(found["search over the grammar alone"]), "```", "",
+        "The search over the grammar, accuracy out of fold of the best network so far:", "", *ways(found[COMPOSED]), "",
+        "The best of them:", "", "```", drawing(found[COMPOSED]), "```", "",
     ]  # fmt: skip
     given.out.write_text("\n".join(lines))
     print("\n".join(lines))
