@@ -208,7 +208,8 @@ def test_what_predicts_too_slowly_stays_out():
 
     trials = [Named("dear"), Named("cheap"), Named("middle")]
     weights = np.array([0.5, 0.2, 0.3])
-    cost = Cost({"dear": 10.0, "cheap": 0.1, "middle": 2.0}, most=3.0)
+    each = {"dear": 10.0, "cheap": 0.1, "middle": 2.0}
+    cost = Cost(lambda chosen: sum(each[t.name] for t in chosen), most=3.0)
     np.testing.assert_allclose(_afforded(weights, trials, cost), [0, 0.4, 0.6])
     np.testing.assert_allclose(_afforded(weights, trials, Cost()), weights)
     assert _afforded(weights, trials, Cost(cost.seconds, most=0.0)).tolist() == [0, 1, 0]

@@ -14,10 +14,13 @@ def trial(number, family, skill, **facts):
     return Trial(number, proposal, "ok", 0, 1.0, skill, skill, 1.0, 1.0, facts=facts)
 
 
-def test_what_folds_share_is_paid_once():
-    one = trial(0, "a", 0.9, row_seconds=0.01, row_seconds_once=0.1, folds=5)
-    assert price(one, 120) == pytest.approx((0.1 + 5 * 0.01) * 100)
-    assert price(trial(0, "a", 0.9), 120) == 0
+def test_what_folds_and_configs_share_is_paid_once():
+    one, two = (trial(i, f, 0.9, row_seconds=0.01, row_shared={"backbone": 0.1}, folds=5) for i, f in enumerate("ab"))
+    assert price([one], 120) == pytest.approx((0.1 + 5 * 0.01) * 100)
+    assert price([one, two], 120) == pytest.approx((0.1 + 10 * 0.01) * 100)
+    other = trial(2, "c", 0.9, row_shared={"another": 0.2})
+    assert price([one, other], 120) == pytest.approx((0.3 + 5 * 0.01) * 100)
+    assert price([trial(0, "a", 0.9)], 120) == 0
 
 
 def test_only_what_is_near_the_best_is_owed_for():
@@ -40,7 +43,7 @@ def test_where_much_is_owed_it_is_looked_at_what_would_be_chosen():
     kept = KeptBack(budget, 120, chosen)
     tried = [trial(i, f"f{i}", 0.9, row_seconds=0.05, folds=1) for i in range(8)]
     assert kept.seconds(tried[:0]) == reserve(budget) and not looks
-    one = price(tried[0], 120)
+    one = price(tried[:1], 120)
     assert one < 0.3 * 100 < 8 * one
     assert kept.seconds(tried) == pytest.approx(reserve(budget) + GROWS * one)
     assert kept.seconds(tried) == pytest.approx(reserve(budget) + GROWS * one) and looks == [8]  # not again so soon

@@ -74,7 +74,8 @@ class Fitted:
 
     config: Config
     models: tuple[Model, ...]
-    # parameters, epochs, curve, stopped_early ...; `row_seconds_once` is what a new row takes once for the models of all folds
+    # parameters, epochs, curve, stopped_early ...; `row_shared` is what a new row takes once for all models that share it, of
+    # all folds and configs: seconds by the name of what is shared
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

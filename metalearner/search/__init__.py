@@ -4,7 +4,7 @@ from . import ledger
 from .clock import Budget, Clock, interruptible
 from .ladder import Ladder
 from .loop import Search, first_number
-from .owed import owed, price
+from .owed import owed, price, shared
 from .priors import quick
 from .rungs import Rungs
 
@@ -20,4 +20,5 @@ __all__ = [
     "owed",
     "price",
     "quick",
+    "shared",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..records import Trial
 
@@ -14,14 +14,23 @@ NEAR, OF_A_FAMILY, FASTER = 0.05, 2, 1.2
 def owed(trials: Sequence[Trial], rows: int, most: float) -> float:
     """Seconds to predict so many rows by what will likely be the ensemble, at most so many."""
     good = sorted((t for t in trials if t.outcome == "ok" and t.skill is not None), key=lambda t: -(t.skill or 0.0))
-    families: dict[str, list[float]] = {}
+    families: dict[str, list[Trial]] = {}
     for t in good:
         if (t.skill or 0.0) >= (good[0].skill or 0.0) - NEAR:
-            families.setdefault(t.proposal.family, []).append(price(t, rows))
-    return min(most, sum(sum(prices[:OF_A_FAMILY]) for prices in families.values()))
+            families.setdefault(t.proposal.family, []).append(t)
+    return min(most, price([t for near in families.values() for t in near[:OF_A_FAMILY]], rows))
 
 
-def price(trial: Trial, rows: int) -> float:
-    """Seconds that a trial's models take for so many rows: one model a fold, and what they share once."""
-    each, once = (float(trial.facts.get(name, 0.0)) for name in ("row_seconds", "row_seconds_once"))
-    return (once + each * max(1, int(trial.facts.get("folds", 1)))) * rows / FASTER
+def price(trials: Collection[Trial], rows: int) -> float:
+    """Seconds that these trials together take for so many rows: of each a model a fold, and what they share."""
+    models = (float(t.facts.get("row_seconds", 0.0)) * max(1, int(t.facts.get("folds", 1))) for t in trials)
+    return (sum(models) + shared(trials)) * rows / FASTER
+
+
+def shared(trials: Collection[Trial]) -> float:
+    """Seconds that a row takes once for all of them: each pretrained model that reads it for one or for several."""
+    found: dict[str, float] = {}
+    for t in trials:
+        for name, seconds in t.facts.get("row_shared", {}).items():
+            found[name] = max(found.get(name, 0.0), float(seconds))
+    return sum(found.values())

@@ -22,7 +22,7 @@ from ..kinds import State
 from ..monitor import reference, shifted
 from ..predictor import Predictor
 from ..records import Scorecard, Trial
-from ..search import Clock, price
+from ..search import Clock, price, shared
 from ..setting import Setting
 from ..train.ensemble import Cost, Selection, assemble, select
 from .foresee import Foresight
@@ -37,12 +37,12 @@ class Ensemble:
     predictor: Predictor
 
 
-def affordable(trials: list[Trial], setting: Setting, sealed: Sealed | None, clock: Clock) -> Cost:
-    """What each trial costs to predict the rows kept apart, what is left for it, and what may be deployed."""
+def affordable(setting: Setting, sealed: Sealed | None, clock: Clock) -> Cost:
+    """What trials cost to predict the rows kept apart, what is left for it, and what may be deployed."""
     left = clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget)
     most = max(OWED_LEAST, left) if clock.budget.seconds else float("inf")
     rows = kept_apart(setting, sealed)
-    return Cost({t.name: price(t, rows) for t in trials}, most, setting.task.limits)
+    return Cost(partial(price, rows=rows), most, setting.task.limits)
 
 
 def kept_apart(setting: Setting, sealed: Sealed | None) -> int:
@@ -54,7 +54,7 @@ def combine(
     trials: list[Trial], sealed: Sealed | None, folder: Path, setting: Setting, clock: Clock, story: Story
 ) -> Ensemble:
     """One calibrated ensemble out of the trials, which predicts what is to come in the time there is."""
-    cost = affordable(trials, setting, sealed, clock)
+    cost = affordable(setting, sealed, clock)
     selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost)
     predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
@@ -148,7 +148,7 @@ def keeps(setting: Setting, folder: Path, members: list[Trial]) -> dict[str, dic
     if not limits.given:
         return {}
     taken = weighed(Bundle.open(folder / "bundle", setting.registry), setting.dataset.fields.take(np.arange(1)))
-    for name, fact in (("size", "beside_bytes"), ("latency", "row_seconds_once")):
-        taken[name] += max((float(t.facts.get(fact, 0.0)) for t in members), default=0.0)
+    taken["size"] += max((float(t.facts.get("beside_bytes", 0.0)) for t in members), default=0.0)
+    taken["latency"] += shared(members)
     asked = {name: value for name, value in vars(limits).items() if value is not None}
     return {n: {"limit": most, "taken": taken[n], "kept": taken[n] <= most} for n, most in asked.items()}

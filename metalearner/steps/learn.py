@@ -9,7 +9,7 @@ from .foresee import Foresight
 
 # Facts of a trial that mean something within its run alone.
 OF_THE_RUN = ("curve", "baseline", "merit", "merits", "share", "seconds_before", "loss_reason", "fit_seconds", "batch",
-             "row_seconds", "row_seconds_once", "bytes", "alone", "form", "beside_bytes")  # fmt: skip
+             "row_seconds", "row_shared", "bytes", "alone", "form", "beside_bytes")  # fmt: skip
 
 
 def learn(trials: list[Trial], setting: Setting, foresight: Foresight) -> tuple[int, list[str]]:

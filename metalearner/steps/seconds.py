@@ -47,7 +47,7 @@ class KeptBack:
         began = time.monotonic()
         if guess > MUCH * self.budget.seconds and began >= self._look:
             names = self.chosen(trials)
-            self._told = GROWS * sum(price(t, self.rows) for t in trials if t.name in names)
+            self._told = GROWS * price([t for t in trials if t.name in names], self.rows)
             ended = time.monotonic()
             self._look = ended + max(MUCH * self.budget.seconds, SELDOM * (ended - began))
         return reserve(self.budget) + min(guess, self._told)

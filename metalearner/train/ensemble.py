@@ -8,7 +8,7 @@ tells how good the ensemble is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -57,9 +57,9 @@ class Selection:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the members of an ensemble take to predict what is to be predicted next, by trial name, and what they may take."""
+    """What the members of an ensemble take together to predict what is to be predicted next, in seconds, and what they may."""
 
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Callable[[Sequence[Trial]], float] = lambda trials: 0.0
     most: float = float("inf")
     limits: Limits = field(default_factory=Limits)  # of what is deployed
 
@@ -77,7 +77,7 @@ class Cost:
 
     def of(self, trials: Sequence[Trial], weights: np.ndarray) -> float:
         """Of those that have a weight."""
-        return sum(self.seconds.get(t.name, 0.0) for t, w in zip(trials, weights) if w > 0)
+        return self.seconds([t for t, w in zip(trials, weights) if w > 0])
 
 
 FREE = Cost()
@@ -197,7 +197,7 @@ def _afforded(weights: np.ndarray, trials: Sequence[Trial], cost: Cost) -> np.nd
     kept = weights.copy()
     while cost.too_much(trials, kept) and (kept > 0).sum() > 1:
         slow = cost.of(trials, kept) > cost.most  # where it is not seconds that are short, the lightest goes
-        prices = np.array([cost.seconds.get(t.name, 0.0) if slow else 1.0 for t in trials])
+        prices = np.array([cost.seconds([t]) if slow else 1.0 for t in trials])
         kept[np.argmax(np.where(kept > 0, prices / np.maximum(kept, 1e-9), -1.0))] = 0.0
     return kept / kept.sum()
 

@@ -133,7 +133,7 @@ class Objective:
         found["beside_bytes"] = learner.look(fitted.config, fold.views, self.aim).get("beside_bytes", 0)
         found["bytes"] += found["beside_bytes"]
         # What a pretrained model says of a row that was seen before is known: a new one takes longer.
-        found["alone"] += float(fitted.facts.get("row_seconds_once", 0.0))
+        found["alone"] += sum(fitted.facts.get("row_shared", {}).values())
         problem = limits.exceeded(found["bytes"], found["alone"])
         if problem:
             raise Pruned(problem, "The task limits what is deployed.", "Allow more, or take a smaller one.")

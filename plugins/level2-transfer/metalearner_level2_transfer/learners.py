@@ -47,6 +47,11 @@ class Reading:
 
         return Reader(self.backbone, self.numbers, self.tuned)
 
+    @property
+    def key(self) -> str:
+        """What tells it from other readings: rows are read once for all that have it."""
+        return " ".join([self.reader.key, *self.names])
+
     def raw(self, tensors: Tensors) -> list[list[np.ndarray]]:
         """What is to be read, a group of arrays for each view that comes of it: tuned layers read all texts as one."""
         arrays = [np.asarray(tensors[name + RAW].values) for name in self.names]
@@ -251,7 +256,7 @@ class TransferLearner(FoldByFold):
         learner: Learner = aim.registry.get("learners", plan.inner.production)
         fitted = next(iter(learner.fit([plan.inner], [inside], plan.aim(aim), upto, [None])))
         facts = {**fitted.facts, "rows": len(known), "reading_seconds": round(seconds, 3),
-                 "row_seconds_once": sum(r.reader.row_seconds * len(r.raw(fold.valid)) for r in plan.readings)}  # fmt: skip
+                 "row_shared": {r.key: r.reader.row_seconds * len(r.raw(fold.valid)) for r in plan.readings}}  # fmt: skip
         facts["stopped_early"] = bool(facts.get("stopped_early")) or len(known) < len(fold.train_target)
         if not plan.tuned:
             facts["parameters"] = sum(b.parameters for b in plan.backbones) + facts.get("parameters", 0)
