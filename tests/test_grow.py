@@ -7,7 +7,7 @@ import json
 import pytest
 
 from metalearner.errors import DataError
-from metalearner.kb import grow, verify
+from metalearner.kb import course, grow, prepared, verify
 from metalearner.knowledge import Base
 
 
@@ -29,8 +29,8 @@ def own_base(monkeypatch):
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Less than a base is grown with."""
-    monkeypatch.setattr(grow, "ADAPTIVE", 3)
-    monkeypatch.setattr(grow, "TWICE", 2)
+    monkeypatch.setattr(course, "ADAPTIVE", 3)
+    monkeypatch.setattr(course, "TWICE", 2)
 
 
 def test_the_base_grows_goes_on_and_verifies(quick_registry, own_base):
@@ -50,7 +50,7 @@ def test_the_base_grows_goes_on_and_verifies(quick_registry, own_base):
 
 def test_growing_stops_in_time_and_what_was_tried_is_not_tried_again(quick_registry, own_base, monkeypatch):
     said: list[str] = []
-    monkeypatch.setattr(grow, "ADAPTIVE", 0)
+    monkeypatch.setattr(course, "ADAPTIVE", 0)
     grow.grow(quick_registry, 6 / 3600, ["wine"], False, 1, said.append)
     before = Base.open().stats()["records"]
     grow.grow(quick_registry, 0.05, ["wine"], False, 1, said.append)
@@ -65,11 +65,11 @@ def test_unknown_groups_come_first_and_made_data_last(own_base):
 
 
 def test_large_data_are_cut_down_and_held_out_rows_are_enough(registry, tmp_path):
-    setting = grow.prepared("spambase", registry, tmp_path / "spambase")
+    setting = prepared.prepared("spambase", registry, tmp_path / "spambase")
     held = [len(valid) for _, valid in setting.dataset.folds]
-    assert setting.dataset.card.rows == grow.ROWS and sum(held[:-1]) < grow.TELLING <= sum(held)
+    assert setting.dataset.card.rows == prepared.ROWS and sum(held[:-1]) < prepared.TELLING <= sum(held)
     assert len(setting.dataset.open(tmp_path / "spambase" / "data").folds) == len(setting.dataset.folds)
-    assert grow.LEAST < grow.seconds(setting) < 2 * grow.LEAST
+    assert prepared.LEAST < prepared.seconds(setting) < 2 * prepared.LEAST
 
 
 def test_what_cannot_be_run_again_is_counted_and_nothing_run_is_no_success(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from metalearner import library, plugins
-from metalearner.kb.grow import cold, prepared
+from metalearner.kb.course import cold
+from metalearner.kb.prepared import prepared
 from metalearner.kb.replay import known_well
 from metalearner.kb.teach import challenge, learn
 from metalearner.kinds import Job, Moment, Proposer, Rung, Scope

@@ -17,7 +17,7 @@ from ..plugins import Registry
 from ..records import Experience, Proposal, Trial
 from ..sources import catalogue
 from ..worker import Begin
-from .grow import prepared
+from .prepared import prepared
 
 # A rerun agrees when its score lies within this much skill of the recorded one.
 TOLERANCE = 0.05
