@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from metalearner.errors import UserError
 from metalearner.kinds import Network, Target
 
+from .assembling import from_onnx
 from .forms import Packed
 from .library import NATIVE
-from .program import Program, from_onnx
+from .program import Program
 from .steps import NOTHING, Unsupported
 
 LINE = 6  # constants a line; of steps, which are shorter, three times as many

@@ -12,7 +12,8 @@ from metalearner.kinds import Form, Model
 from metalearner.records import View
 
 from . import numpy_machine
-from .program import Program, from_onnx
+from .assembling import from_onnx
+from .program import Program
 from .steps import SIGNS, Unsupported
 
 

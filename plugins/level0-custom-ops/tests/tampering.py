@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import random_graphs
 from metalearner_level0_custom_ops import library, numpy_machine
-from metalearner_level0_custom_ops.program import Program, from_onnx
+from metalearner_level0_custom_ops.assembling import from_onnx
+from metalearner_level0_custom_ops.program import Program
 from metalearner_level0_custom_ops.steps import NOTHING, Unsupported
 
 ROWS = 5

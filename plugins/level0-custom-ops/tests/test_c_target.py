@@ -7,8 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
+from metalearner_level0_custom_ops.assembling import from_onnx
 from metalearner_level0_custom_ops.c_target import C, source
-from metalearner_level0_custom_ops.program import from_onnx
 from networks import exported, feed, predicted
 
 from metalearner import testing

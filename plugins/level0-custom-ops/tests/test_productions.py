@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from metalearner_level0_custom_ops import numpy_machine
+from metalearner_level0_custom_ops.assembling import from_onnx
 from metalearner_level0_custom_ops.families import PRESETS, accepts, small
 from metalearner_level0_custom_ops.productions import PRODUCTIONS
-from metalearner_level0_custom_ops.program import from_onnx
 from metalearner_level0_custom_ops.steps import PACK, SIGNS, Unsupported
 from networks import exported, feed, predicted
 

@@ -15,7 +15,8 @@ import pytest
 import random_graphs
 import tampering
 from metalearner_level0_custom_ops import compiling, library, numpy_machine
-from metalearner_level0_custom_ops.program import ABOUT, WEIGHTS, Input, Program, from_onnx
+from metalearner_level0_custom_ops.assembling import from_onnx
+from metalearner_level0_custom_ops.program import ABOUT, WEIGHTS, Input, Program
 from metalearner_level0_custom_ops.signs import Convolution
 from metalearner_level0_custom_ops.steps import (
     KINDS,
