@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from metalearner.arrays import Fields, Ragged
 from metalearner.data import Reading, Sealed, prepare, read
+from metalearner.data.cuts import deal, lay_folds
 from metalearner.data.fingerprint import data_hash, row_hashes, sketch
-from metalearner.data.prepare import Split, _folds, deal
+from metalearner.data.prepare import Split
 from metalearner.dataset import Dataset
 from metalearner.errors import DataError, RunError, TaskError
 from metalearner.records import Column, DatasetCard, Schema, Sketch, Task
@@ -30,7 +31,7 @@ def test_groups_are_never_torn_apart(n, strata, seed):
 def test_every_stratum_is_in_every_fold():
     rng = np.random.default_rng(0)
     strata = np.repeat([0, 1, 2], [150, 40, 10])
-    folds, apart = _folds(Fields({"x": np.zeros(200)}), strata, np.arange(200), rng)
+    folds, apart = lay_folds(Fields({"x": np.zeros(200)}), strata, np.arange(200), rng)
     assert len(folds) == 5 and not len(apart)
     assert sorted(np.concatenate([v for _, v in folds])) == list(range(200))
     for train, valid in folds:
@@ -40,15 +41,15 @@ def test_every_stratum_is_in_every_fold():
 def test_small_data_have_ten_folds_but_no_more_than_groups():
     rng = np.random.default_rng(0)
     fields, strata = Fields({"x": np.zeros(60)}), np.repeat([0, 1, 2], 20)
-    folds, _ = _folds(fields, strata, np.arange(60), rng)
+    folds, _ = lay_folds(fields, strata, np.arange(60), rng)
     assert len(folds) == 10 and all(len(train) == 54 and set(strata[valid]) == {0, 1, 2} for train, valid in folds)
-    folds, _ = _folds(fields, np.zeros(60, int), np.arange(60) // 20, rng)
+    folds, _ = lay_folds(fields, np.zeros(60, int), np.arange(60) // 20, rng)
     assert len(folds) == 3 and all(len(valid) for _, valid in folds)
 
 
 def test_rows_are_kept_apart_once_there_are_enough():
     rng = np.random.default_rng(0)
-    folds, apart = _folds(Fields({"x": np.zeros((2000, 50))}), np.zeros(2000, int), np.arange(2000), rng)
+    folds, apart = lay_folds(Fields({"x": np.zeros((2000, 50))}), np.zeros(2000, int), np.arange(2000), rng)
     inside = set(np.concatenate([np.concatenate(f) for f in folds]))
     assert len(apart) == 200 and not inside & set(apart)
 

@@ -10,7 +10,7 @@ import pytest
 
 from metalearner import plugins, testing
 from metalearner.arrays import Fields
-from metalearner.data.prepare import _folds
+from metalearner.data.cuts import lay_folds
 from metalearner.dataset import Dataset
 from metalearner.kinds import Aim, Job, Production, Rung
 from metalearner.records import Column, Config, DatasetCard, Proposal, Schema, Task, Trial
@@ -60,7 +60,7 @@ def setting(tmp_path_factory):
     target = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
     columns = tuple(Column(n, "number") for n in "abc")
     fields = Fields({c.name: x[:, i] for i, c in enumerate(columns)})
-    folds, apart = _folds(fields, target, np.arange(400), rng)
+    folds, apart = lay_folds(fields, target, np.arange(400), rng)
     dataset = Dataset(
         DatasetCard("xor", "xor", "tabular", 400, "h"), Task("", "tabular", "y", "classification", "accuracy"),
         Schema("tabular", "x", 400, columns), Column("y", "category"),
