@@ -101,7 +101,7 @@ class Population:
 
     def anew(self, rng: np.random.Generator) -> Child | None:
         """A derivation from nothing, every production as likely as the grammar makes it."""
-        return self._fresh(rng, ())
+        return self._derivation(rng, {}, "derived by chance")
 
     def _made(self, rng: np.random.Generator) -> Child | None:
         everyone = self.individuals()
@@ -178,8 +178,11 @@ class Population:
         return difference(self.plain(before), self.plain(after))
 
     def _fresh(self, rng: np.random.Generator, everyone: Sequence[Individual]) -> Child | None:
-        """A derivation from nothing, by the odds that what was seen has given the productions; none that has a name."""
-        odds, origin = self.odds(everyone), f"derived anew by odds from {len(everyone)} networks"
+        """A derivation from nothing, by the odds that what was seen has given the productions."""
+        return self._derivation(rng, self.odds(everyone), f"derived anew by odds from {len(everyone)} networks")
+
+    def _derivation(self, rng: np.random.Generator, odds: Mapping[str, float], origin: str) -> Child | None:
+        """The first of several derivations that is new, allowed, and none that has a name."""
         for _ in range(DERIVED):
             try:
                 config = self._derived(rng, odds)
