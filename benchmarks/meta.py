@@ -41,8 +41,9 @@ def main() -> None:
     arguments.add_argument("--results", type=Path, default=RESULTS)
     given = arguments.parse_args()
     if given.replay:
+        registry = plugins.load()
         text = f"# The base, replayed\n\nMade by `{COMMAND} --replay`.\n\n"
-        text += replay.report(replay.rows(Base.open(), plugins.load(), print))
+        text += replay.report(replay.rows(Base.open(productions=registry.productions), registry, print))
         (HERE / "meta_replay.md").write_text(text)
         print(text)
         return
@@ -65,7 +66,7 @@ def measure(wanted: list[tuple[str, int]], named: list[str], jobs: int, results:
     """Each search as a process of its own on a core of its own; its lines are written when all its arms are done."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     results.parent.mkdir(parents=True, exist_ok=True)
-    held = live.hold_out(Base.open(), named, home() / "benchmarks")
+    held = live.hold_out(Base.open(productions=plugins.load().productions), named, home() / "benchmarks")
     context = get_context("spawn")
     free = context.Queue()
     for core in cores[:jobs]:

@@ -24,9 +24,10 @@ def stats(as_json: JsonOption = False) -> None:
 @kb.command()
 def build() -> None:
     """Make the database and the index from the records anew."""
+    from . import plugins
     from .knowledge import Base
 
-    counts = Base.open().build()
+    counts = Base.open(productions=plugins.load().productions).build()
     typer.echo(", ".join(f"{v} {k}" for k, v in counts.items()))
 
 
@@ -84,8 +85,9 @@ def train(
     from . import plugins
     from .kb.teach import opened, teach
 
-    with opened(shipped) as (base, folder):
-        won = teach(base, plugins.load(), folder, typer.echo)
+    registry = plugins.load()
+    with opened(shipped, registry) as (base, folder):
+        won = teach(base, registry, folder, typer.echo)
     typer.echo("The ranker is in use from now on." if won else "No ranker is used: task samples (M1) propose.")
 
 
@@ -98,7 +100,8 @@ def evaluate_base(as_json: JsonOption = False) -> None:
     from .knowledge import Base
     from .report.text import hindsight_lines, replay_lines
 
-    base, registry = Base.open(), plugins.load()
+    registry = plugins.load()
+    base = Base.open(productions=registry.productions)
     rows, told = replay(base, registry), hindsight(base, registry)
     text = [*replay_lines(rows), "", *hindsight_lines(told)]
     typer.echo(json.dumps({"replay": rows, "hindsight": told}) if as_json else "\n".join(text))

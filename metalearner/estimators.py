@@ -246,4 +246,4 @@ def _names(classes: np.ndarray) -> list[str]:
 @lru_cache(maxsize=4)
 def _base(folder: Path, thread: int) -> Base:
     """The knowledge base, opened once a thread: a search over parameters fits many times."""
-    return Base.open(folder)
+    return Base.open(folder, productions=plugins.load().productions)

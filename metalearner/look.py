@@ -69,7 +69,7 @@ def look(request: Request, registry: Registry, pictures: bool = False, into: Pat
         story = Story(Path(scratch) / "events.jsonl")
         reading = read(source.source, registry.modalities)
         setting, _ = formulate_and_prepare(request, source, reading, registry, Path(scratch), story)
-        base = Base.open()
+        base = Base.open(productions=registry.productions)
         foresight = foresee(setting, base, request, story)
         prior = foresight.prior
         soft = {name: spread(known, registry.productions) for name, known in prior.soft.items()}

@@ -46,7 +46,7 @@ def run(
         with workers(request, registry, folder, clock) as executor:
             setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
             hunt = set_out(request, executor, clock, setting, sealed, folder, story, warm)
-            foresight = foresee(setting, base or Base.open(), request, story)
+            foresight = foresee(setting, base or Base.open(productions=registry.productions), request, story)
             trials, stopped = seek(hunt, request, setting, sealed, foresight, story)
         warm.wait()
         ensemble = combine(trials, sealed, folder, setting, clock, story)

@@ -23,7 +23,7 @@ def quick_registry(registry):
 def own_base(monkeypatch):
     """Only the records this test makes."""
     opened = Base.open
-    monkeypatch.setattr(Base, "open", classmethod(lambda cls: opened(shipped=None)))
+    monkeypatch.setattr(Base, "open", classmethod(lambda cls, **given: opened(shipped=None, **given)))
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,15 @@ import numpy as np
 import pytest
 
 from metalearner.errors import RecordError, UserError
+from metalearner.grammar import complete
 from metalearner.home import home
+from metalearner.kinds import Production
 from metalearner.knowledge import Base, check_experience
 from metalearner.knowledge.groups import group, simple
 from metalearner.knowledge.retrieve import Index, weigh
 from metalearner.knowledge.text import Line, append, read
+from metalearner.plugins import Registry
+from metalearner.ranges import Float, Int, Range
 from metalearner.records import Config, DatasetCard, Description, Experience, Sketch, Task, digest
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -228,6 +232,34 @@ def test_unknown_productions_are_refused_when_the_known_are_given(base: Base) ->
     with pytest.raises(RecordError, match="'mlp'"):
         check_experience(net, {"net"})
     assert len(base.add(card("a"), description(0), [net], productions={"net"})) == 1
+
+
+def test_a_number_that_a_record_does_not_know_had_its_default(tmp_path: Path, base: Base) -> None:
+    """Productions gain numbers; what was recorded before is the same config as today's with the default."""
+
+    class Linear(Production):
+        name, symbol = "linear", "learner"
+
+        def space(self) -> dict[str, Range]:
+            return {"x": Float(0.0, 2.0, 0.5), "later": Int(1, 9, 3)}
+
+    made = card("a")
+    older, stranger = (experience(made, config=Config(name, {"x": 1.0})) for name in ("linear", "gone"))
+    base.add(made, description(0), [older, stranger])
+    told = Base.open(tmp_path / "home", shipped=None, productions={"linear": Linear()}).experiences(made.id)
+    assert [e.config for e in told] == [Config("linear", {"x": 1.0, "later": 3}), Config("gone", {"x": 1.0})]
+
+
+def test_the_records_that_ship_know_the_presets_of_today(registry: Registry, tmp_path: Path) -> None:
+    """Of each family that was tried on a data set, whatever numbers have come in since."""
+    base = Base.open(tmp_path, productions=registry.productions)
+    presets = {n: {complete(p, registry.productions).id for p in f.presets} for n, f in registry.families.items()}
+    for name in ("wine", "blood-cells", "gunpoint", "sst2", "houses"):
+        (one,) = [i for i, c in base.cards().items() if c.name == name]
+        tried: dict[str, set[str]] = {}
+        for e in base.experiences(one):
+            tried.setdefault(e.family, set()).add(e.config.id)
+        assert [n for n, ids in tried.items() if n in presets and not ids & presets[n]] == []
 
 
 def test_records_of_another_data_set_or_without_a_proper_card_are_refused(base: Base) -> None:

@@ -82,7 +82,7 @@ def search(source: str, arm: str, seed: int, seconds: float, core: int) -> dict[
     registry = replace(registry, searchers={**registry.searchers, ByGrammar.name: ByGrammar()})
     with tempfile.TemporaryDirectory(prefix="invention-") as scratch:
         folder = Path(scratch)
-        base = Base.open(folder / "home", shipped=without_modality(folder / "base"))
+        base = Base.open(folder / "home", shipped=without_modality(folder / "base"), productions=registry.productions)
         if arm == ALL:  # the library learns from what is left alone
             entries = library.mine(base, registry, list(base.cards()))
             library.save(entries, base.folders[0] / library.LIBRARY)

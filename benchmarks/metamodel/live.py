@@ -72,7 +72,8 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
     """Every arm's search of one data set, a line each. What two arms both try is fitted once."""
     folder = Path(tempfile.mkdtemp(prefix="meta-"))
     try:
-        registry, base = plugins.load(), Base.open()
+        registry = plugins.load()
+        base = Base.open(productions=registry.productions)
         setting = prepared(name, registry, folder)
         (folder / "trials").mkdir()
         description = describe_setting(setting)

@@ -29,7 +29,7 @@ def grow(
     Each trial is written as soon as it is finished: stopping at any moment loses nothing, starting again goes on.
     """
     until = time.monotonic() + 3600 * hours
-    base = Base.open()
+    base = Base.open(productions=registry.productions)
     folder = home() / "grow"
     folder.mkdir(parents=True, exist_ok=True)
     finished = Finished(folder / "finished.txt", registry)

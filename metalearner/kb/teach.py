@@ -59,12 +59,15 @@ class Verdict:
 
 
 @contextmanager
-def opened(shipped: bool) -> Iterator[tuple[Base, Path]]:
+def opened(shipped: bool, registry: Registry) -> Iterator[tuple[Base, Path]]:
     """The base to learn from, and the folder for what is learnt: the user's own, or what ships, from its records alone.
 
     Raises UserError where that folder cannot be written.
     """
-    with TemporaryDirectory() as scratch, Base.open(Path(scratch) if shipped else None) as base:
+    with (
+        TemporaryDirectory() as scratch,
+        Base.open(Path(scratch) if shipped else None, productions=registry.productions) as base,
+    ):
         folder = (SHIPPED and SHIPPED / TRAINED) if shipped else base.store.folder
         if folder is None:
             raise UserError("There is nowhere to keep what is learnt.",

@@ -29,7 +29,7 @@ def verify(registry: Registry, sample: int, seed: int) -> tuple[list[dict[str, A
     Beside them, how many records were passed over and why: a fit that was cut by its deadline depends on the machine,
     and one whose data are not here, or not the same any more, cannot be run at all.
     """
-    base = Base.open()
+    base = Base.open(productions=registry.productions)
     found: list[dict[str, Any]] = []
     passed: Counter[str] = Counter()
     known = catalogue.everything()

@@ -65,7 +65,9 @@ class Production(ABC):
     ] = ()  # numbers that change no shape: configs differing in these alone can be trained as one batch
 
     def space(self) -> Mapping[str, Range]:
-        """The numbers to search, beside `build` that uses them."""
+        """The numbers to search, beside `build` that uses them. One that comes in later has what was done before as its default:
+        so records are read that do not know it.
+        """
         return {}
 
     def accepts(self, view: View) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..home import home as user_home
+from ..kinds import Production
 from ..records import FULL, DatasetCard, Description, Experience, Recall, Task
 from . import places, text
 from .embedder import Embedder
@@ -33,20 +34,28 @@ LEARNT = "learnt.json"
 class Base:
     """Shipped records and the user's own, as one."""
 
-    def __init__(self, store: Store, own: Path | None, shipped: Path | None) -> None:
+    def __init__(
+        self, store: Store, own: Path | None, shipped: Path | None, productions: Mapping[str, Production] | None = None
+    ) -> None:
         """See `open`; `own` is the file that new records go to, None when there is nowhere to write."""
-        self.store, self.own, self.shipped = store, own, shipped
-        self.archive = Archive(store)  # a new one when records come in
+        self.store, self.own, self.shipped, self.productions = store, own, shipped, productions
+        self.archive = Archive(store, productions)  # a new one when records come in
         self._memory: Memory | None = None
         self._embedder: Embedder | None = None
         self._looked = False  # for an embedder
 
     @classmethod
-    def open(cls, home: Path | None = None, shipped: Path | None = SHIPPED) -> Base:
+    def open(
+        cls,
+        home: Path | None = None,
+        shipped: Path | None = SHIPPED,
+        productions: Mapping[str, Production] | None = None,
+    ) -> Base:
         """Open the base of a user's folder, brought up to date with the text of its records.
 
         `home` defaults to `$METALEARNER_HOME` or the platform's user data folder; `shipped` is a folder with
-        records/*.jsonl, or None for the user's own alone. Where nothing can be written the base lives in
+        records/*.jsonl, or None for the user's own alone. Whoever is to be told of configs gives the `productions` there
+        are, so that old records and new ones name equal configs alike. Where nothing can be written the base lives in
         memory, with a warning. Raises UserError when a newer program wrote the database.
         """
         folder = (home or user_home()) / "knowledge"
@@ -60,7 +69,7 @@ class Base:
                           "nothing will be kept. Set METALEARNER_HOME to a folder that can be.",
                           RuntimeWarning, stacklevel=2)  # fmt: skip
             own, store = None, Store(None)
-        base = cls(store, own, shipped)
+        base = cls(store, own, shipped, productions)
         base._sync()
         return base
 
@@ -291,7 +300,7 @@ class Base:
         return records + ([self.own] if self.own and self.own.exists() else [])
 
     def _read_anew(self) -> None:
-        self.archive, self._memory = Archive(self.store), None
+        self.archive, self._memory = Archive(self.store, self.productions), None
 
     def _count(self, table: str) -> int:
         return self.store.db.table(table).count

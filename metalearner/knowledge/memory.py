@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from .. import grammar
+from ..kinds import Production
 from ..records import FULL, DatasetCard, Description, Experience, Neighbour, Recall, Task
 from ..space import landmark
 from .embedder import Embedder, train
@@ -20,10 +22,14 @@ MADE = 0.5
 
 
 class Archive:
-    """The records of a store, read once, with the groups that data sets form."""
+    """The records of a store, read once, with the groups that data sets form.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    With `productions` configs are read as these would write them: what was recorded before a production had a number had its
+    default, and is one with what is recorded of the same config today.
+    """
+
+    def __init__(self, store: Store, productions: Mapping[str, Production] | None = None) -> None:
+        self._store, self._productions = store, productions or {}
         self._cards: dict[str, DatasetCard] | None = None
         self._groups: dict[bool, dict[str, str]] = {}
         self._descriptions: dict[str | None, dict[str, Description]] = {}
@@ -52,8 +58,14 @@ class Archive:
     def experiences(self, datasets: Collection[str]) -> Mapping[str, tuple[Experience, ...]]:
         """All that was tried on these data sets."""
         missing = [i for i in datasets if i not in self._experiences]
-        self._experiences |= {i: tuple(found) for i, found in self._store.experiences(missing).items()}
+        self._experiences |= {i: tuple(map(self._today, es)) for i, es in self._store.experiences(missing).items()}
         return {i: self._experiences[i] for i in datasets}
+
+    def _today(self, experience: Experience) -> Experience:
+        """With its config as it is written today, where all of its productions are here."""
+        if not all(node.production in self._productions for _, node in experience.config.walk()):
+            return experience
+        return replace(experience, config=grammar.complete(experience.config, self._productions))
 
     def taught(self, output: str | None) -> set[str]:
         """The data sets of which a full fit went well, for this output where one is named."""
