@@ -185,7 +185,7 @@ class Population:
         """The first of several derivations that is new, allowed, and none that has a name."""
         for _ in range(DERIVED):
             try:
-                config = self._derived(rng, odds)
+                config = grammar.spelled(self._derived(rng, odds), self.productions)  # what was learnt is no name
             except PluginError:
                 return None
             made = None if self._named(config) else self._child(config, origin, None)
