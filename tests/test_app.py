@@ -335,7 +335,7 @@ def test_knowledge_is_counted_once_in_a_process_of_its_own():
     page = until("knowledge_page.py", lambda t: len(t.metric))
     assert int(page.metric[0].value.replace(",", "")) > 10_000
     assert len(page.dataframe) == 2 and list(page.dataframe[0].value.index).count("invented") == 1
-    assert "your next run begins the line" in words(page) and not page.get("plotly_chart")
+    assert "the lines begin with them" in words(page) and len(page.get("plotly_chart")) == 2
 
 
 def test_how_the_base_grew_is_drawn_from_the_days_of_its_records(own_home):
@@ -346,11 +346,22 @@ def test_how_the_base_grew_is_drawn_from_the_days_of_its_records(own_home):
     tried = Experience(card.id, "hash", {"output": "classification", "metric": "accuracy"}, Config("linear"), "linear", 0, 1.0,
                        "ok", "accuracy", 0.9, 0.5, 0.8, 1.0, {}, {"python": "3.11"}, "laptop")  # fmt: skip
     with Base.open() as base:
+        before = base.stats()
         assert base.add(card, Description("1", {"classes": 2.0}, ()), [tried]) == []
     page = until("knowledge_page.py", lambda t: len(t.get("plotly_chart")))
     drawn = [json.loads(chart.proto.spec)["data"][0] for chart in page.get("plotly_chart")]
     assert [line["name"] for line in drawn] == ["Fits", "Groups of data sets"]
-    assert [line["y"][1] - line["y"][0] for line in drawn] == [1, 1] and "the lines begin with them" in words(page)
+    assert [line["y"][-1] for line in drawn] == [before["records"] + 1, before["groups"] + 1]
+    assert all(line["y"] == sorted(line["y"]) for line in drawn) and "the lines begin with them" in words(page)
+
+
+def test_where_no_record_carries_a_day_the_next_run_begins_the_line(monkeypatch):
+    from metalearner.pages import knowledge_page
+
+    said = []
+    monkeypatch.setattr(knowledge_page.st, "caption", said.append)
+    knowledge_page.grown({"undated": {"records": 12, "data_sets": 2, "groups": 1}})
+    assert said == ["12 fits carry no day, for none was noted when they came; your next run begins the line."]
 
 
 def test_a_plugin_that_fails_is_named_with_its_reason(tmp_path, monkeypatch):
