@@ -73,7 +73,7 @@ def measure() -> dict[str, float]:
         story = Story(folder / "events.jsonl", lambda event: told.setdefault(event["stage"], time.monotonic()))
         setting, _ = formulate_and_prepare(Request("penguins", Wish()), source, reading, registry, folder, story)
         began = time.monotonic()
-        base = Base.open(shipped=None)
+        base = Base.open(shipped=None, productions=registry.productions)
         opened = time.monotonic() - began
         foresight = foresee(setting, base, Request("penguins", Wish()), story)
         foresight.portfolio.ask(5, [], Moment())

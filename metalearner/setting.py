@@ -120,7 +120,7 @@ class Setting:
             and learners[root].accepts(self.views, self.output)
             and family.accepts(self.views)
         }
-        if self.only and not named & accepting.keys() and INVENTED not in self.only:
+        if accepting and self.only and not named & accepting.keys() and INVENTED not in self.only:
             usual = ", ".join(name for name, f in accepting.items() if f.evidence is None)
             raise TaskError(f"These data are not for {' or '.join(sorted(named))}.",
                             f"A family takes data by their axes; these are {self.task.modality}, and {self.task.output} is asked.",

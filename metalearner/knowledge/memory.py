@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import grammar
 from ..kinds import Production
-from ..records import FULL, DatasetCard, Description, Experience, Neighbour, Recall, Task
+from ..records import FULL, Config, DatasetCard, Description, Experience, Neighbour, Recall, Task
 from ..space import landmark
 from .embedder import Embedder, train
 from .groups import group
@@ -34,6 +34,7 @@ class Archive:
         self._groups: dict[bool, dict[str, str]] = {}
         self._descriptions: dict[str | None, dict[str, Description]] = {}
         self._experiences: dict[str, tuple[Experience, ...]] = {}
+        self._written: dict[str, Config] = {}  # as today, by the id it has in the records: data sets share configs
 
     @property
     def cards(self) -> Mapping[str, DatasetCard]:
@@ -63,9 +64,11 @@ class Archive:
 
     def _today(self, experience: Experience) -> Experience:
         """With its config as it is written today, where all of its productions are here."""
-        if not all(node.production in self._productions for _, node in experience.config.walk()):
-            return experience
-        return replace(experience, config=grammar.complete(experience.config, self._productions))
+        config = experience.config
+        if config.id not in self._written:
+            here = all(node.production in self._productions for _, node in config.walk())
+            self._written[config.id] = grammar.complete(config, self._productions) if here else config
+        return replace(experience, config=self._written[config.id])
 
     def taught(self, output: str | None) -> set[str]:
         """The data sets of which a full fit went well, for this output where one is named."""
