@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from . import grammar
 from .dataset import Dataset
-from .errors import TaskError, unknown
+from .errors import PluginError, TaskError, unknown
 from .grammar import Narrowing
 from .kinds import Aim, Family, Metric, Modality, Output, Production, Transform
 from .plugins import Registry
@@ -70,6 +72,14 @@ class Setting:
     def views(self) -> dict[str, View]:
         """How the data look as tensors."""
         return self.dataset.sample(200, self.transform)[1]
+
+    def look(self, config: Config) -> Mapping[str, Any]:
+        """What is known of a config before it is fitted; nothing where that cannot be told."""
+        learner = self.registry.get("learners", config.production)
+        try:
+            return learner.look(config, self.views, self.aim)
+        except PluginError:
+            return {}
 
     @cached_property
     def baseline(self) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,12 +14,15 @@ import torch
 from metalearner import grammar, plugins, testing
 from metalearner.arrays import Tensor
 from metalearner.deploy.portable import OnnxModel, prove
+from metalearner.errors import PluginError
 from metalearner.grammar.build import build
 from metalearner.grammar.cost import cost
 from metalearner.kinds import Aim, Production
 from metalearner.ranges import Int
 from metalearner.records import Axis, Config, View
+from metalearner.setting import Setting
 from metalearner.train.model import NetModel
+from metalearner.train.net import NetLearner
 
 REGISTRY = plugins.load()
 PRODUCTIONS = REGISTRY.productions
@@ -262,6 +267,36 @@ def test_costs_agree_with_torchs_own_counter():
         assert found.multiply_adds == counter.get_total_flops() // 2
         assert found.parameters == sum(p.numel() for p in net.parameters())
         assert found.activations > 0
+
+
+def aim():
+    output = REGISTRY.outputs["classification"]
+    return Aim(output, output.fit(np.array(["a", "b", "c"])), REGISTRY.metrics["accuracy"], REGISTRY)
+
+
+def test_the_effort_of_a_fit_grows_with_its_network_and_its_passes():
+    views = {"image": VIEWS["image"]}
+
+    def effort(width, **recipe):
+        recipe = {"epochs": 10, "batch_size": 32, **recipe}
+        config = Config(
+            "net", {}, {"encoder": (Config("resnet", {"width": width}),), "recipe": (Config("gradient", recipe),)}
+        )
+        return NetLearner().look(grammar.complete(config, PRODUCTIONS), views, aim())["effort"]
+
+    assert effort(32) > 1.5 * effort(16) > 0
+    assert effort(16, epochs=30) == pytest.approx(3 * effort(16))
+    assert effort(16, batch_size=64) < effort(16)
+
+
+def test_of_what_cannot_be_told_beforehand_nothing_is_said(monkeypatch):
+    config = grammar.complete(Config("net", {}, {"encoder": (Config("mlp"),), "recipe": (RECIPE,)}), PRODUCTIONS)
+    setting = Setting(SimpleNamespace(sample=lambda *_: (None, {"table": VIEWS["mixed table"]})), REGISTRY)
+    monkeypatch.setattr(Setting, "transform", None)
+    monkeypatch.setattr(Setting, "aim", aim())
+    assert setting.look(config)["effort"] > 0
+    monkeypatch.setattr(NetLearner, "look", mock.Mock(side_effect=PluginError("It has to see what its input holds.")))
+    assert setting.look(config) == {}
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

@@ -104,4 +104,4 @@ def cold(setting: Setting, families: Mapping[str, Family], seed: int = SEED) -> 
     registry = setting.registry
     prior = propose(setting.task, Recall(), families, setting.metric, setting.baseline)
     return Scope(families, registry.productions, registry.learners, setting.views, setting.metric, prior,
-                 Portfolio(Recall(), prior, families), seed=seed)  # fmt: skip
+                 Portfolio(Recall(), prior, families), seed=seed, look=setting.look)  # fmt: skip

@@ -115,7 +115,8 @@ class Learner(ABC):
     def look(self, config: Config, views: Mapping[str, View], aim: Aim) -> Mapping[str, Any]:
         """What can be said of a config before it is fitted, its size above all; by the names that facts of a fit have.
 
-        `weight_bytes` is what its weights will take in a bundle, `beside_bytes` what has to be there beside the bundle.
+        `weight_bytes` is what its weights will take in a bundle, `beside_bytes` what has to be there beside the bundle;
+        `effort` is what fitting it takes for each row, to compare configs of this learner by.
         """
         return {}
 

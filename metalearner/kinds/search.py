@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..records import Config, Forecast, Neighbour, Proposal, Trial, View
 from .grammar import Family, Production
@@ -64,6 +65,7 @@ class Scope:
     portfolio: Proposer  # the configs that did well on similar data, best first
     begun: tuple[Proposal, ...] = ()  # being fitted already, before anything was asked
     seed: int = 0
+    look: Callable[[Config], Mapping[str, Any]] = lambda config: {}  # what is known of a config before it is fitted
 
 
 class Searcher(ABC):

@@ -69,7 +69,10 @@ def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
     kept_back = KeptBack(request.budget, kept_apart(setting, sealed),
                          lambda tried: select(tried, trials, dataset, setting.aim).weights.keys())  # fmt: skip
     search.listen = partial(heard, search, setting, trials, story, warm, kept_back)
-    return Hunt(search, tuple(search.begin(quick(setting.families)[:1])))
+    begun = tuple(search.begin(quick(setting.families)[:1]))
+    if not begun:  # no first model to hurry for: what compares networks before they are fitted is there the sooner
+        warm.begin()
+    return Hunt(search, begun)
 
 
 def seek(
@@ -81,7 +84,7 @@ def seek(
     search.ladder = replace(search.ladder, families=foresight.families)
     # Once the test was opened nothing may be tried any more; what is left is to finish.
     opened = sealed is not None and sealed.opened
-    trials = search.trials if opened else search.run(proposer(request, setting, foresight, hunt.begun))
+    trials = search.trials if opened else search.run(proposer(request, setting, foresight, hunt))
     if not trials and search.clock.left > 0:
         raise RunError("There was nothing to try.",
                        f"The searcher '{searcher(request, setting.registry)}' proposes nothing that is left by --families and --narrow.",
@@ -109,8 +112,7 @@ def heard(
 
 def look(setting: Setting, warm: Warm, config: Config) -> Mapping[str, Any]:
     """What is known of a config before it is fitted; nothing as long as that would have to wait for imports."""
-    learner = setting.registry.get("learners", config.production)
-    return learner.look(config, setting.views, setting.aim) if warm.ready else {}
+    return setting.look(config) if warm.ready else {}
 
 
 def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
@@ -123,12 +125,12 @@ def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
     return reaches(goal, setting.metric, target, prediction, state)
 
 
-def proposer(request: Request, setting: Setting, foresight: Foresight, begun: tuple[Proposal, ...]) -> Proposer:
+def proposer(request: Request, setting: Setting, foresight: Foresight, hunt: Hunt) -> Proposer:
     """What the searcher asked for makes of this task."""
     registry = setting.registry
     productions = library.known(setting.productions, foresight.learnt)
     scope = Scope(foresight.families, productions, registry.learners, setting.views, setting.metric,
-                  foresight.prior, foresight.portfolio, begun, request.seed)  # fmt: skip
+                  foresight.prior, foresight.portfolio, hunt.begun, request.seed, hunt.search.rungs.look)  # fmt: skip
     return registry.get("searchers", searcher(request, registry)).begin(scope)
 
 

@@ -16,6 +16,11 @@ from ..records import Config, View
 JOB = 4.0
 # A step of a stack costs as much as its networks' weights and so many more: what is paid once (benchmarks/throughput.py).
 OVERHEAD = 45_000
+# Seconds of a usual core to learn once from a row: for each product of its forward pass, each number written there, and each
+# step, of which a row has its share in the batch: as in the fits that are on record (benchmarks/effort.py).
+A_PRODUCT, A_NUMBER, A_STEP = 9e-11, 4e-9, 1e-3
+# What recipes say that say nothing of it.
+PASSES, BATCH = 1, 64
 
 
 class NetLearner(Learner):
@@ -69,7 +74,11 @@ class NetLearner(Learner):
         from ..grammar.cost import cost
 
         found = cost(config, views, aim.output.width(aim.state), aim.registry.productions)
-        return {"parameters": found.parameters, "multiply_adds": found.multiply_adds, "weight_bytes": found.bytes}
+        recipe = config.parts["recipe"][0].numbers
+        passes, batch = (float(recipe.get(name, usual)) for name, usual in (("epochs", PASSES), ("batch_size", BATCH)))
+        once = A_PRODUCT * found.multiply_adds + A_NUMBER * found.activations + A_STEP / batch
+        return {"parameters": found.parameters, "multiply_adds": found.multiply_adds, "weight_bytes": found.bytes,
+                "effort": passes * once}  # fmt: skip
 
     def together(self, facts: Mapping[str, Any]) -> int:
         """As many as a stack of that size holds, and as are done in a few seconds."""

@@ -14,9 +14,9 @@ from metalearner.records import Config, Proposal, Trial
 
 from .bayes import STARTUP, Studies, Study, siblings
 from .chance import UNIFORM, allowed, anywhere, softly
-from .gain import Arm, Ledger, Outlook, outlooks
+from .gain import Arm, Ledger, Outlook, cooled, outlooks
 from .history import INVENTED, Entry, History, arm_of
-from .population import Population
+from .population import Child, Population
 from .steps import near, smaller
 
 # Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
@@ -34,8 +34,8 @@ PORTFOLIO = 24
 A_MOMENT = 0.5
 # In a family: the share of small steps from its best config beside its TPE, which with few configs knows little.
 NEAR, NEAR_FIRST, FEW = 0.35, 0.8, 20
-# Tries in one arm until the next one is asked.
-TRIES = 8
+# Tries in one arm until the next one is asked; networks composed to choose one from, where they take longer than a moment.
+TRIES, LITTER = 8, 4
 # The level of automation of what was invented.
 LEVEL = 3
 # A family that failed so often without a model has nothing more to say; nor has one of which so many were too large.
@@ -125,7 +125,7 @@ class Engine(Proposer):
             if draft is not None:
                 return draft
         for outlook in ranked:
-            draft = self._from(outlook, families, portfolio)
+            draft = self._from(outlook, families, portfolio, moment)
             if draft is not None:
                 return draft
         return self._uniform(ranked, families, moment)
@@ -202,20 +202,41 @@ class Engine(Proposer):
         known = [a.seconds for a in arms if a.seconds is not None]
         return float(np.median(known)) if known else 1.0
 
-    def _from(self, outlook: Outlook, families: Mapping[str, Family], portfolio: Sequence[Proposal]) -> _Draft | None:
+    def _from(
+        self, outlook: Outlook, families: Mapping[str, Family], portfolio: Sequence[Proposal], moment: Moment
+    ) -> _Draft | None:
         """A new config of an arm; None when it has none to give."""
         if outlook.arm.name == INVENTED:
-            return self._invented(outlook)
+            return self._invented(outlook, moment)
         return self._of_family(outlook, families[outlook.arm.name], portfolio)
 
-    def _invented(self, outlook: Outlook) -> _Draft | None:
+    def _invented(self, outlook: Outlook, moment: Moment) -> _Draft | None:
+        """One of a few networks, the likelier the less it costs: of what nobody has fitted, cost is all that is known.
+
+        The first ones of a run are judged by their effort alone, and the least is taken: what was learnt from them must
+        not have cost a good part of the seconds.
+        """
         rng = self.history.generator()
+        litter: list[Child] = []
         for _ in range(TRIES):
             child = self.population.child(rng)
             if child is not None:
-                return _Draft(child.config, child.family, child.arm, f"{child.origin}; {outlook.reason}",
-                              child.seconds or outlook.seconds)  # fmt: skip
-        return None
+                litter.append(child)
+            if litter and (len(litter) == LITTER or (litter[-1].seconds or math.inf) <= A_MOMENT):
+                break
+        if not litter:
+            return None
+        child = self._chosen(litter, moment, rng)
+        reason = f"{child.origin}; {outlook.reason}"
+        return _Draft(child.config, child.family, child.arm, reason, child.seconds or outlook.seconds)
+
+    def _chosen(self, litter: Sequence[Child], moment: Moment, rng: np.random.Generator) -> Child:
+        """By chance, in inverse proportion to what each costs as arms' costs are cooled; by effort where none was timed."""
+        seconds = [child.seconds for child in litter if child.seconds is not None]
+        if len(seconds) < len(litter):
+            return min(litter, key=lambda c: self.population.effort(c.config) or math.inf)
+        worth = np.array([cooled(s, moment.spent) for s in seconds]) ** -1.0
+        return litter[int(rng.choice(len(litter), p=worth / worth.sum()))]
 
     def _of_family(self, outlook: Outlook, family: Family, portfolio: Sequence[Proposal]) -> _Draft | None:
         """What the portfolio and the presets still have while little is known; then its TPE, and steps from its best."""
@@ -278,7 +299,7 @@ class Engine(Proposer):
             outlook = affordable[int(rng.integers(len(affordable)))]
             if outlook.arm.name == INVENTED:
                 child = self.population.anew(rng)
-                if child is not None:
+                if child is not None and (child.seconds or 0.0) <= min(most, moment.seconds_left):
                     reason = f"derived by chance, one of {len(affordable)} arms"
                     return _Draft(child.config, child.family, "uniform", reason, child.seconds or outlook.seconds)
                 continue

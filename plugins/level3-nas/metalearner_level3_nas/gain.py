@@ -84,9 +84,14 @@ def outlooks(arms: Sequence[Arm], noise: float, spent: float, typical: float = 1
         chance, reached, step = _promise(arm, top)
         gain = chance * (_soft(bests | {arm.name: reached}, softness) - _soft(bests, softness)) if bests else chance
         seconds = typical if arm.seconds is None else arm.seconds
-        worth = gain / (OVERHEAD + seconds) ** (1 - COOLING * spent)
+        worth = gain / cooled(seconds, spent)
         found.append(Outlook(arm, chance, step, gain, seconds, worth))
     return sorted(found, key=lambda o: (-o.worth, o.arm.name))
+
+
+def cooled(seconds: float, spent: float) -> float:
+    """What a cost counts for when this share of the budget is spent."""
+    return (OVERHEAD + seconds) ** (1 - COOLING * spent)
 
 
 def _promise(arm: Arm, top: float) -> tuple[float, float, float]:

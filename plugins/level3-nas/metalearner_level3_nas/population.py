@@ -19,6 +19,7 @@ from metalearner.kinds import Scope
 from metalearner.records import Config
 
 from .bayes import STARTUP, Studies
+from .gain import RECENT
 from .history import INVENTED, Entry, History
 from .steps import near
 
@@ -55,7 +56,7 @@ class Child:
     family: str
     arm: str
     origin: str  # in words
-    seconds: float | None  # expected, from a parent of so many nodes
+    seconds: float | None  # expected, from what its parent took
 
 
 class Population:
@@ -66,6 +67,7 @@ class Population:
         self.views, self.productions = scope.views, scope.productions
         nets = {n: f for n, f in scope.families.items() if f.presets[0].production == "net"}
         self._plain: dict[str, Config] = {}  # unfolded forms by id of the config
+        self._efforts: dict[str, float] = {}
         self.catalogue = {grammar.identity(f.presets[0]): n for n, f in sorted(nets.items())}
         presets = [(n, preset) for n, f in sorted(nets.items()) for preset in f.presets]
         self.unfolded = {grammar.identity(self.plain(preset)): n for n, preset in presets}
@@ -227,12 +229,21 @@ class Population:
         return self._size(config) > worked and self._size(config) >= least
 
     def _seconds(self, config: Config, parent: Individual | None) -> float | None:
-        """What a config costs, judged by its parent, or by all networks, per node."""
-        entries = (
-            [parent.best] if parent else [e for e in self.history.entries.values() if e.config.production == "net"]
-        )
-        per_node = [e.seconds / self._size(e.config) for e in entries]
-        return float(np.median(per_node)) * self._size(config) if per_node else None
+        """What a config costs, judged by its parent, or by the last networks, for the work that it is."""
+        nets = [e for e in self.history.entries.values() if e.config.production == "net"]
+        known = [(e.seconds, e.config) for e in ([parent.best] if parent else nets[-RECENT:])]
+        of = self.effort if self.effort(config) is not None else self._size
+        rates = [seconds / amount for seconds, other in known if (amount := of(other))]
+        return float(np.median(rates)) * float(of(config) or 0) if rates else None
+
+    def effort(self, config: Config) -> float | None:
+        """What fitting a network takes, told without fitting it; None where that cannot be told, or not yet."""
+        if config.id not in self._efforts:
+            found = self.scope.look(config).get("effort")
+            if found is None:
+                return None
+            self._efforts[config.id] = float(found)
+        return self._efforts[config.id]
 
     def odds(self, everyone: Sequence[Individual]) -> dict[str, float]:
         """What past runs and probes say of each production, times how much the networks of this run that have it did better.

@@ -286,3 +286,37 @@ def test_where_only_inventing_is_allowed_there_is_always_something_to_begin_with
         (found,) = SEARCHERS["evolution"].begin(scope).ask(1, [], Moment(30.0, 0.0, frozenset({3})))
         assert found.family.startswith("invented-")
         assert found.config.parts["encoder"][0].production == "tower"  # a name is no invention, whoever's family it is
+
+
+def first_costs(land, **told):
+    """What the first invention of each of fifty runs costs."""
+    moment = Moment(30.0, 0.0, frozenset({3}))
+    scopes = (replace(land.scope(seed), **told) for seed in range(50))
+    return [land.cost(SEARCHERS["evolution"].begin(s).ask(1, [], moment)[0].config) for s in scopes]
+
+
+def test_of_networks_that_nobody_fitted_a_light_one_comes_first(land):
+    """Derivations differ in their work by orders of magnitude: a run that begins with a heavy one learns little else."""
+    light = first_costs(land, look=lambda config: {"effort": land.cost(config)})
+    blind = first_costs(land)
+    assert np.mean(light) < 0.6 * np.mean(blind)
+    assert max(light) > 2 * min(light)  # chance has its say
+
+
+def test_later_ones_are_likelier_the_less_they_cost_and_none_is_ruled_out(land):
+    """A network costs what its parent cost, times how much more work it is."""
+    scope = replace(land.scope(), look=lambda config: {"effort": 7 * land.cost(config)})
+    preset = scope.families["conv-net"].presets[0]
+    seen = [Trial(0, Proposal(preset, "conv-net", "portfolio", ""), "ok", 0, 1.0, 0.8, 0.8, 10.0, 10.0, {"merit": 0.8})]
+    moment = Moment(300.0, 0.1, frozenset({3}))
+    made, usual = [], []
+    for seed in range(60):
+        engine = SEARCHERS["evolution"].begin(replace(scope, seed=seed))
+        made += engine.ask(2, seen, moment)
+        children = (engine.population.child(np.random.default_rng([seed, i])) for i in range(4))
+        usual += [land.cost(child.config) for child in children if child]
+    for found in made:
+        assert found.expected_seconds == pytest.approx(10 * land.cost(found.config) / land.cost(preset))
+    costs = [land.cost(p.config) for p in made if p.arm != "uniform"]
+    assert np.mean(costs) < 0.9 * np.mean(usual)
+    assert max(costs) > np.mean(usual)
