@@ -53,8 +53,9 @@ def curve(events: Path) -> list[tuple[float, float, str]]:
     full = [(e["at"], e["trial"]) for e in told if e["trial"]["outcome"] == "ok" and e["trial"]["rung"] >= 1]
     found: list[tuple[float, float, str]] = []
     for at, trial in full:
-        if not found or trial["score"] > found[-1][1]:
-            found.append((round(at, 1), round(trial["score"], 4), trial["proposal"]["family"]))
+        score = round(trial["score"], 4)
+        if not found or score > found[-1][1]:
+            found.append((round(at, 1), score, trial["proposal"]["family"]))
     return found
 
 
