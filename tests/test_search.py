@@ -131,7 +131,7 @@ def hunt(budget, executor=None, folds=2, reaches=None, seen=()):
 
 
 def proposer(seed=0):
-    return Priors().begin(Scope(FAMILIES, PRODUCTIONS, LEARNERS, {}, R2, PRIOR, Presets(), (), seed))
+    return Priors().begin(Scope(FAMILIES, PRODUCTIONS, {}, R2, PRIOR, Presets(), (), seed))
 
 
 def test_a_trial_budget_is_kept_exactly_and_no_config_is_begun_twice():
@@ -182,6 +182,19 @@ def test_what_takes_no_time_is_fitted_in_full_at_once():
 def test_where_rows_are_few_a_cheap_fit_takes_several_folds_or_all():
     rows = {200: 1, 60: 2, 30: 5, 10: 5}
     assert {n: Rungs([n] * 5, LEARNERS, PRODUCTIONS).cheap for n in rows} == rows
+
+
+def test_how_much_of_a_fit_is_made_at_first():
+    class Whole(Curves):
+        def partial(self, config):
+            return False
+
+    def first(folds, learner=LEARNERS["curve"], whole=False):
+        return Rungs([200] * folds, {"curve": learner}, PRODUCTIONS, whole=whole).first(Config("curve"))
+
+    assert first(5) == 1 / 5 and first(5, Whole()) == 1 / 5
+    assert first(1) == pytest.approx(1 / 3) and first(1, Whole()) == 1.0
+    assert first(5, whole=True) == 1.0
 
 
 def test_a_dear_fit_is_gone_on_with_only_near_the_best():

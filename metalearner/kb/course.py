@@ -103,5 +103,5 @@ def cold(setting: Setting, families: Mapping[str, Family], seed: int = SEED) -> 
     """What a searcher knows that nobody told anything."""
     registry = setting.registry
     prior = propose(setting.task, Recall(), families, setting.metric, setting.baseline)
-    return Scope(families, registry.productions, registry.learners, setting.views, setting.metric, prior,
-                 Portfolio(Recall(), prior, families), seed=seed, look=setting.look)  # fmt: skip
+    return Scope(families, registry.productions, setting.views, setting.metric, prior, Portfolio(Recall(), prior, families),
+                 seed=seed, look=setting.look)  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..records import Config, Forecast, Neighbour, Proposal, Trial, View
 from .grammar import Family, Production
-from .learning import Learner, Rung
+from .learning import Rung
 from .outputs import Metric
 
 
@@ -58,7 +58,6 @@ class Scope:
 
     families: Mapping[str, Family]  # those that take the data, every number of their presets written out
     productions: Mapping[str, Production]  # what they search is all that may be proposed: users may have narrowed it
-    learners: Mapping[str, Learner]
     views: Mapping[str, View]
     metric: Metric
     prior: Prior
@@ -66,6 +65,7 @@ class Scope:
     begun: tuple[Proposal, ...] = ()  # being fitted already, before anything was asked
     seed: int = 0
     look: Callable[[Config], Mapping[str, Any]] = lambda config: {}  # what is known of a config before it is fitted
+    first: Callable[[Config], float] = lambda config: 1.0  # the share of a full fit that is made of a config at first
 
 
 class Searcher(ABC):

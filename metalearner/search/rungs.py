@@ -54,13 +54,18 @@ class Rungs:
 
     def opening(self, proposal: Proposal, rung: Rung, seen: Sequence[Trial]) -> Rung:
         """How far a new proposal is fitted at first."""
-        learner = self.learners[proposal.config.production]
         seconds = self._seconds(proposal, seen)
-        if self.whole or (seconds is not None and seconds < NO_RUNG):
+        if self.first(proposal.config) >= FULL or (seconds is not None and seconds < NO_RUNG):
             return rung
+        return replace(rung, folds=self.cheap) if len(self.held) > 1 else replace(rung, share=SHARE)
+
+    def first(self, config: Config) -> float:
+        """The share of a full fit that is made of a config at first, unless that takes no time anyway."""
+        if self.whole:
+            return 1.0
         if len(self.held) > 1:
-            return replace(rung, folds=self.cheap) if self.cheap < len(self.held) else rung
-        return replace(rung, share=SHARE) if learner.partial(proposal.config) else rung
+            return self.cheap / len(self.held)
+        return SHARE if self.learners[config.production].partial(config) else 1.0
 
     @cached_property
     def cheap(self) -> int:

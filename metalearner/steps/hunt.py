@@ -129,8 +129,9 @@ def proposer(request: Request, setting: Setting, foresight: Foresight, hunt: Hun
     """What the searcher asked for makes of this task."""
     registry = setting.registry
     productions = library.known(setting.productions, foresight.learnt)
-    scope = Scope(foresight.families, productions, registry.learners, setting.views, setting.metric,
-                  foresight.prior, foresight.portfolio, hunt.begun, request.seed, hunt.search.rungs.look)  # fmt: skip
+    rungs = hunt.search.rungs
+    scope = Scope(foresight.families, productions, setting.views, setting.metric, foresight.prior, foresight.portfolio,
+                  hunt.begun, request.seed, rungs.look, rungs.first)  # fmt: skip
     return registry.get("searchers", searcher(request, registry)).begin(scope)
 
 

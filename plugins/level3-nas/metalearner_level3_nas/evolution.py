@@ -21,9 +21,9 @@ from .steps import near, smaller
 
 # Proposals of the portfolio that come first, how many of them may be of one family, and of one that is cheap here.
 OPENING, OPENING_EACH, OPENING_CHEAP = 10, 2, 4
-# Of all seconds, what is dear and what is cheap; a first rung takes so much of a full fit. Then come families that
-# had no turn, dear or not: the first so many, those that were never timed at last.
-DEAR, CHEAP, FIRST, LEFT_FAMILIES = 0.15, 0.03, 1 / 3, 3
+# Of all seconds, what is dear and what is cheap. Then come families that had no turn, dear or not: the first so many, those
+# that were never timed at last.
+DEAR, CHEAP, LEFT_FAMILIES = 0.15, 0.03, 3
 # Later than that, as a share of the time, nothing is tried for the only reason that it was not.
 EARLY = 0.5
 # A family whose best is this far behind gets no second turn in the opening, and no more than one config at a time.
@@ -166,7 +166,8 @@ class Engine(Proposer):
             return 0.0
         if proposal.expected_seconds is None:
             return 1.0 if proposal.config.production == "net" else DEAR
-        return FIRST * proposal.expected_seconds * (1 - moment.spent) / moment.seconds_left
+        first = self.scope.first(proposal.config) * proposal.expected_seconds
+        return first * (1 - moment.spent) / moment.seconds_left
 
     def _opened(self) -> int:
         """Configs that the opening has taken from the portfolio."""

@@ -209,6 +209,26 @@ def test_what_is_dear_is_opened_last_and_a_family_once(land):
     assert opened[3:5] == ["dense-net", "conv-net"], "what was never timed may be dearer still"
 
 
+def test_what_is_fitted_in_full_at_once_is_dear_sooner(land):
+    """A fit of a fifth of all seconds may open a run if it begins with a third of it, not if it begins with all."""
+
+    class Shelf(Proposer):
+        name = "shelf"
+
+        def ask(self, n, seen, moment):
+            presets = [(name, land.FAMILIES[name].presets[0]) for name in ("dense-net", "trees")]
+            return [
+                Proposal(c, name, "portfolio", "", None, 12.0 if name == "dense-net" else 1.0) for name, c in presets
+            ]
+
+    def opens(first):
+        scope = replace(land.scope(0), portfolio=Shelf(), first=lambda config: first)
+        return [p.family for p in SEARCHERS["evolution"].begin(scope).ask(2, [], Moment(60.0, 0.0))]
+
+    assert opens(1 / 3) == ["dense-net", "trees"]
+    assert opens(1.0) == ["trees", "dense-net"]
+
+
 # -- the choice of an arm, in numbers --------------------------------------------------------------
 
 
