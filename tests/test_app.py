@@ -299,7 +299,11 @@ def test_a_result_shows_score_pictures_errors_and_what_it_is_made_of(finished):
         len(page.get("image")) == sum("%" in e.label for e in page.expander) >= 1
         and "metalearner run" in page.code[-1].value
     )
-    assert [b.label for b in page.get("download_button")] == ["Bundle", "Report", "Card"]
+    buttons = page.get("download_button")
+    assert [b.label for b in buttons] == ["Bundle", "Report", "Card"]
+    assert not any(b.proto.deferred_file_id for b in buttons), (
+        "what is made on a click is lost where the page is drawn anew"
+    )
 
 
 def test_names_from_data_are_shown_and_never_read_as_markup(finished, space):

@@ -121,25 +121,31 @@ def why(account: Account) -> None:
         failures(account)
 
 
-def packed(bundle: Path) -> bytes:
-    """The bundle as one ZIP."""
-    out = io.BytesIO()
+@st.cache_resource(show_spinner=False, max_entries=4)
+def files(folder: str, stamp: float) -> tuple[bytes, bytes, bytes]:
+    """The bundle as one ZIP, the report, the card."""
+    run, out = Path(folder), io.BytesIO()
+    bundle = run / "bundle"
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(bundle.rglob("*")):
             if file.is_file():
-                archive.write(file, Path(bundle.parent.name) / file.relative_to(bundle))
-    return out.getvalue()
+                archive.write(file, Path(run.name) / file.relative_to(bundle))
+    return out.getvalue(), report(run, context.registry()).encode(), (bundle / "README.md").read_bytes()
 
 
 def downloads(folder: Path) -> None:
-    """Bundle, report and card, made when they are asked for."""
-    card = folder / "bundle" / "README.md"
+    """Bundle, report and card.
+
+    They are there when their buttons are: a file that Streamlit has made on a click never comes where the page is drawn
+    anew at that moment, as it is when what the model relies on has been measured.
+    """
+    bundle, page, card = files(str(folder), (folder / "run.json").stat().st_mtime)
     one, two, three, _ = st.columns([1, 1, 1, 2])
-    one.download_button("Bundle", lambda: packed(folder / "bundle"), f"{folder.name}.zip", "application/zip", type="primary",
+    one.download_button("Bundle", bundle, f"{folder.name}.zip", "application/zip", type="primary", on_click="ignore",
                         icon=":material/download:", width="stretch", help=meaning("bundle"))  # fmt: skip
-    two.download_button("Report", lambda: report(folder, context.registry()), f"{folder.name}.html", "text/html",
+    two.download_button("Report", page, f"{folder.name}.html", "text/html", on_click="ignore",
                         icon=":material/description:", width="stretch", help="The whole run in one file, without network.")  # fmt: skip
-    three.download_button("Card", card.read_text, f"{folder.name}.md", "text/markdown",
+    three.download_button("Card", card, f"{folder.name}.md", "text/markdown", on_click="ignore",
                           icon=":material/id_card:", width="stretch", help="What the model is, for whoever finds it.")  # fmt: skip
 
 
@@ -159,8 +165,7 @@ def main() -> None:
     st.title(f"Predicting {manners.text(account.task.target)}")
     st.caption(" · ".join(filter(None, (folder.name, manners.text(account.task.sentence)))))
     score(account)
-    if account.state == "finished":
-        downloads(folder)
+    place = st.container()  # of what takes a moment to be made, when all else is there
     pictures, rows, doubted = seen(str(folder), (folder / "request.json").stat().st_mtime)
     for column, (i, picture) in zip(st.columns(2) * 4, enumerate(pictures)):
         with column:
@@ -176,6 +181,9 @@ def main() -> None:
         st.caption(f"{cost['seconds']:.0f} s, {cost['cpu_hours']:.3f} core-hours, {energy}. The same again:")
         st.code(account.reproduce(), language=None)
     manners.link("deploy_page.py", "Use it", ":material/rocket_launch:")
+    if account.state == "finished":
+        with place:
+            downloads(folder)
 
 
 main()
