@@ -225,6 +225,25 @@ def test_a_dear_fit_is_gone_on_with_only_near_the_best():
     assert gone_on_with(600.0) == {"quick", "dear", "other"}
 
 
+def test_a_dear_fit_far_behind_what_was_fitted_in_full_is_not_gone_on_with():
+    """Of one fold cheap fits are compared with each other alone: the best of them may be bad."""
+    rungs = Rungs([200], LEARNERS, PRODUCTIONS)
+
+    def fit(number, merit, rung):
+        facts = {"merits": [merit], "merit": merit, "folds": 1, "share": rung}
+        proposal = Proposal(Config("curve", {"x": 0.1 * number, "n": 3}), f"family-{number}", "portfolio")
+        return Trial(number, proposal, "ok", 0, rung, merit, merit, 50.0, 1.0, facts)
+
+    def due(reached):
+        return [
+            t.number
+            for t in rungs.due([fit(0, 0.4, 1 / 3), fit(1, 0.3, 1 / 3), fit(2, reached, 1.0)], Moment(300.0, 0.5))
+        ]
+
+    assert due(0.6) == [0], "the second is too dear for its distance"
+    assert due(0.75) == []
+
+
 def test_workers_do_not_run_the_caller_s_main_module_again(monkeypatch):
     from multiprocessing.spawn import get_preparation_data
 

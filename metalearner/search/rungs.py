@@ -37,6 +37,9 @@ NEAR, VARIETY_SHARE = 0.05, 0.1
 # then it is known what else there is. Where so many rows are held out that an ensemble may be made of cheap fits, later.
 CLOSE, PATIENT = 0.02, 0.35
 MANY, MOST_PATIENT = 500, 0.65
+# Nor where it would have to gain more than this on the way to be as good as what was fitted in full: of one fold, cheap fits
+# are compared with each other alone, and the best of them may be far behind.
+LIFT = 0.3
 
 
 @dataclass
@@ -85,14 +88,20 @@ class Rungs:
         earned |= self._first_of_family(level, seen)
         if moment.spent >= ENDGAME:
             earned |= {t.name for t in ranked[: max(1, len(ranked) // 2)]}
-        best, cheap = self.comparable(ranked[0]), VARIETY_SHARE * moment.seconds_left
-        close = best - CLOSE if moment.spent >= self._patience else math.inf
+        cheap, close = VARIETY_SHARE * moment.seconds_left, self._close(ranked[0], seen, moment)
         worth = {t.name for t in ranked if rest(t) <= cheap or self.comparable(t) >= close}
         ready = earned & worth & waiting
         chosen = [t for t in ranked if t.name in ready]
         if not chosen:
             return []
         return [t for t in chosen if self._shape(t.config) == self._shape(chosen[0].config)]
+
+    def _close(self, best: Trial, seen: Sequence[Trial], moment: Moment) -> float:
+        """The merit from which on what is dear is gone on with; `best` is the best cheap fit."""
+        if moment.spent < self._patience:
+            return math.inf
+        full = [t.merit for t in seen if t.outcome == "ok" and t.rung >= FULL and t.merit is not None]
+        return max(self.comparable(best) - CLOSE, max(full, default=-math.inf) - LIFT)
 
     @property
     def many(self) -> bool:
