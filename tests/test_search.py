@@ -190,7 +190,7 @@ def test_how_much_of_a_fit_is_made_at_first():
             return False
 
     def first(folds, learner=LEARNERS["curve"], whole=False):
-        return Rungs([200] * folds, {"curve": learner}, PRODUCTIONS, whole=whole).first(Config("curve"))
+        return Rungs([200] * folds, {"curve": learner}, PRODUCTIONS, whole=whole).first_share(Config("curve"))
 
     assert first(5) == 1 / 5 and first(5, Whole()) == 1 / 5
     assert first(1) == pytest.approx(1 / 3) and first(1, Whole()) == 1.0

@@ -65,7 +65,7 @@ class Scope:
     begun: tuple[Proposal, ...] = ()  # being fitted already, before anything was asked
     seed: int = 0
     look: Callable[[Config], Mapping[str, Any]] = lambda config: {}  # what is known of a config before it is fitted
-    first: Callable[[Config], float] = lambda config: 1.0  # the share of a full fit that is made of a config at first
+    first_share: Callable[[Config], float] = lambda config: 1.0  # of a full fit, what is made of a config at first
 
 
 class Searcher(ABC):

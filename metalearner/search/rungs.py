@@ -58,11 +58,11 @@ class Rungs:
     def opening(self, proposal: Proposal, rung: Rung, seen: Sequence[Trial]) -> Rung:
         """How far a new proposal is fitted at first."""
         seconds = self._seconds(proposal, seen)
-        if self.first(proposal.config) >= FULL or (seconds is not None and seconds < NO_RUNG):
+        if self.first_share(proposal.config) >= FULL or (seconds is not None and seconds < NO_RUNG):
             return rung
         return replace(rung, folds=self.cheap) if len(self.held) > 1 else replace(rung, share=SHARE)
 
-    def first(self, config: Config) -> float:
+    def first_share(self, config: Config) -> float:
         """The share of a full fit that is made of a config at first, unless that takes no time anyway."""
         if self.whole:
             return 1.0

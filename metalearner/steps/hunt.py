@@ -131,7 +131,7 @@ def proposer(request: Request, setting: Setting, foresight: Foresight, hunt: Hun
     productions = library.known(setting.productions, foresight.learnt)
     rungs = hunt.search.rungs
     scope = Scope(foresight.families, productions, setting.views, setting.metric, foresight.prior, foresight.portfolio,
-                  hunt.begun, request.seed, rungs.look, rungs.first)  # fmt: skip
+                  hunt.begun, request.seed, rungs.look, rungs.first_share)  # fmt: skip
     return registry.get("searchers", searcher(request, registry)).begin(scope)
 
 

@@ -166,7 +166,7 @@ class Engine(Proposer):
             return 0.0
         if proposal.expected_seconds is None:
             return 1.0 if proposal.config.production == "net" else DEAR
-        first = self.scope.first(proposal.config) * proposal.expected_seconds
+        first = self.scope.first_share(proposal.config) * proposal.expected_seconds
         return first * (1 - moment.spent) / moment.seconds_left
 
     def _opened(self) -> int:

@@ -173,4 +173,6 @@ class Presets(Proposer):
 
 def scope(seed: int = 0) -> Scope:
     prior = Prior((), 1.0, Forecast("accuracy", None, None, None), dict.fromkeys(FAMILIES, 0.25), {})
-    return Scope(FAMILIES, PRODUCTIONS, VIEWS, Accuracy(), prior, Presets(), (), seed, first=lambda config: 1 / FOLDS)
+    return Scope(
+        FAMILIES, PRODUCTIONS, VIEWS, Accuracy(), prior, Presets(), (), seed, first_share=lambda config: 1 / FOLDS
+    )

@@ -222,7 +222,7 @@ def test_what_is_fitted_in_full_at_once_is_dear_sooner(land):
             ]
 
     def opens(first):
-        scope = replace(land.scope(0), portfolio=Shelf(), first=lambda config: first)
+        scope = replace(land.scope(0), portfolio=Shelf(), first_share=lambda config: first)
         return [p.family for p in SEARCHERS["evolution"].begin(scope).ask(2, [], Moment(60.0, 0.0))]
 
     assert opens(1 / 3) == ["dense-net", "trees"]
