@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lines import Panel, drawn
 
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "shared" / "data"
@@ -219,6 +220,8 @@ def main() -> None:
                 out.writelines(json.dumps(line) + "\n" for line in found)
     text = report(lines)
     (HERE / "transfer.md").write_text(text)
+    if picture := figure(lines):
+        (HERE / "transfer_curve.svg").write_text(picture)
     print(text)
 
 
@@ -332,27 +335,45 @@ def report(lines: list[dict[str, Any]]) -> str:
     for name, (_, arms) in TASKS.items():
         for arm in arms:
             text += _row(name, arm, [line for line in lines if (line["task"], line["arm"]) == (name, arm)])
-    rows = [line for line in lines if " rows " in line["task"]]
-    if rows:
-        text += "\n## Over the number of rows\n\n" + "| | " + " | ".join(f"{n:,} rows" for n in CURVE) + " |\n"
-        text += "|---|" + "---|" * len(CURVE) + "\n"
-        for name in ("SST-2", "CIFAR-10"):
-            for way in WAYS:
-                cells = []
-                for n in CURVE:
-                    own = [line["value"] for line in rows if line["task"] == f"{name} rows {n}" and line["arm"] == way]
-                    cells.append(f"{np.mean(own):.3f} ({len(own)})" if own else "")
-                text += f"| {name}, {way} | " + " | ".join(cells) + " |\n"
-        text += (
-            "\nIn brackets the number of seeds. Budgets: "
-            + ", ".join(f"{s} s for {n:,} rows" for n, s in CURVE.items())
-            + ".\n"
-        )
+    found = curves(lines)
+    if found:
+        text += "\n## Over the number of rows\n\n![Score over rows to learn from](transfer_curve.svg)\n\n"
+        text += "| | " + " | ".join(f"{n:,} rows" for n in CURVE) + " |\n|---|" + "---|" * len(CURVE) + "\n"
+        for name, ways in found.items():
+            for way, cells in ways.items():
+                said = (f"{np.mean([c['value'] for c in own]):.3f} ({len(own)})" if own else "" for own in cells)
+                text += f"| {name}, {way} | " + " | ".join(said) + " |\n"
+            chosen = (", ".join(sorted({c["best"] for c in own})) for own in ways["all"])
+            text += f"| {name}: what all of it chose | " + " | ".join(chosen) + " |\n"
+        budgets = ", ".join(f"{s} s for {n:,} rows" for n, s in CURVE.items())
+        text += f"\nIn brackets the number of seeds. Budgets: {budgets}.\n"
     for name in ("SST-2", "CIFAR-10"):
         took = {line["arm"]: line["value"] for line in lines if line["task"] == f"{name} again"}
         if took:
             text += f"\n{name}: first transferred model {took['first']:.1f} s in a first run, {took['second']:.1f} s in a second.\n"
     return text
+
+
+def curves(lines: list[dict[str, Any]]) -> dict[str, dict[str, list[list[dict[str, Any]]]]]:
+    """By task and way, for each number of rows what the seeds gave; without tasks that were not measured."""
+    by_key: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in lines:
+        by_key.setdefault((line["task"], line["arm"]), []).append(line)
+    found = {
+        name: {way: [by_key.get((f"{name} rows {n}", way), []) for n in CURVE] for way in WAYS}
+        for name in ("SST-2", "CIFAR-10")
+    }
+    return {name: ways for name, ways in found.items() if any(own for cells in ways.values() for own in cells)}
+
+
+def figure(lines: list[dict[str, Any]]) -> str:
+    """The learning curves, drawn; empty without any."""
+    panels = [
+        Panel(f"{name}, accuracy", [f"{n:,}" for n in CURVE],
+              {way: [np.mean([c["value"] for c in own]) if own else None for own in cells] for way, cells in ways.items()})
+        for name, ways in curves(lines).items()
+    ]  # fmt: skip
+    return drawn(panels, "rows to learn from") if panels else ""
 
 
 def _row(name: str, arm: str, own: list[dict[str, Any]]) -> str:

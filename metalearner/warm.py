@@ -16,6 +16,12 @@ class Warm:
         """Start importing, once."""
         self._start("", _import)
 
+    def begin_after(self, seconds: float) -> None:
+        """Start importing then, unless that was done before: a first model that takes long must not put off the end."""
+        timer = threading.Timer(seconds, self.begin)
+        timer.daemon = True
+        timer.start()
+
     def beside(self, name: str, work: Callable[[], None]) -> None:
         """Something else that will be needed, once by its name, after that."""
         if name not in self._threads:

@@ -12,7 +12,7 @@ from metalearner.errors import RunError
 from metalearner.kinds import Aim
 from metalearner.outputs import Classification, Regression
 from metalearner.records import Config, Proposal, Trial
-from metalearner.train.ensemble import CANDIDATES, MEMBERS, OF_A_FAMILY, candidates, greedy, select
+from metalearner.train.ensemble import CANDIDATES, MEMBERS, OF_A_FAMILY, Cost, _afforded, candidates, greedy, select
 from metalearner.train.merit import Merit
 
 
@@ -140,6 +140,18 @@ def test_where_nothing_was_fitted_in_full_what_got_furthest_is_taken(tmp_path, r
     assert not given.select().cut_short and set(given.select().weights) == {"00002"}
 
 
+def test_what_is_too_dear_to_be_deployed_has_no_say_in_how_good_the_rest_is(given):
+    rng = np.random.default_rng(1)
+    given.add(guess(rng, given.target, 0.8))  # the best, and too dear
+    for _ in range(2):
+        given.add(guess(rng, given.target, 1.5))
+    cost = Cost(lambda chosen: sum(10.0 if t.number == 0 else 0.1 for t in chosen), most=3.0)
+    selection = select(given.trials, given.folder, given.dataset, given.aim, cost)
+    assert "00000" in given.select().weights and "00000" not in selection.weights
+    rest = select(given.trials[1:], given.folder, given.dataset, given.aim)
+    assert selection.score == pytest.approx(rest.score, abs=0.03) and selection.score < given.select().score - 0.05
+
+
 def test_numbers_are_selected_too(tmp_path, registry):
     rng = np.random.default_rng(0)
     target = rng.normal(size=400)
@@ -203,8 +215,6 @@ def test_what_predicts_too_slowly_stays_out():
     class Named:
         def __init__(self, name):
             self.name = name
-
-    from metalearner.train.ensemble import Cost, _afforded
 
     trials = [Named("dear"), Named("cheap"), Named("middle")]
     weights = np.array([0.5, 0.2, 0.3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import multiprocessing
@@ -154,6 +155,14 @@ def test_a_changed_record_is_not_what_its_id_says(tmp_path: Path) -> None:
     append(file, [Line.of(experience(card("a"), skill=0.5))])
     file.write_text(file.read_text().replace('"skill":0.5', '"skill":0.9'))
     assert read(file).lines == () and "not what its id says" in read(file).notes[0]
+
+
+def test_a_record_written_otherwise_is_not_taken_in_under_another_id(tmp_path: Path) -> None:
+    record = json.dumps(Line.of(card("a")).record)  # with spaces, and its keys in another order
+    theirs = tmp_path / "theirs.jsonl"
+    theirs.write_text(f'{{"kind":"dataset","id":"{hashlib.sha256(record.encode()).hexdigest()}","record":{record}}}\n')
+    base = Base.open(tmp_path / "base", None)
+    assert ["canonical" in refused for refused in base.merge(theirs)] == [True] and not base.cards()
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

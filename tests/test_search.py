@@ -276,6 +276,18 @@ def test_a_second_of_budget_is_a_second():
     assert all(search.clock.rung(0).deadline <= search.clock.end for _ in range(3))
 
 
+def test_nothing_is_begun_where_asking_took_the_time_that_was_left():
+    class Slow(Presets):
+        def ask(self, n, seen, moment):
+            search.clock.began -= 60 if executor.done else 0
+            return super().ask(n, seen, moment)
+
+    executor = Here()
+    search = hunt(Budget(60.0), executor)
+    search.run(Slow())
+    assert len(executor.done) == 1
+
+
 def test_with_a_goal_the_cheapest_level_that_meets_it_wins():
     search = hunt(Budget(None, 50), reaches=lambda trial: trial.score > 0.4)
     trials = search.run(proposer())

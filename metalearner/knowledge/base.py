@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import RecordError
 from ..home import home as user_home
 from ..kinds import Production
-from ..records import FULL, DatasetCard, Description, Experience, Recall, Task
+from ..records import FULL, DatasetCard, Description, Experience, Recall, Task, canonical
 from . import places, text
 from .embedder import Embedder
 from .growth import growth
@@ -311,6 +311,10 @@ def _experience(row: Mapping[str, Any]) -> Experience:
 
 
 def _check(line: text.Line) -> None:
+    if canonical(line.record) != line.body:
+        raise RecordError(
+            "The record is not in canonical JSON.", "It could come again under another id, and count twice."
+        )
     if line.kind == "dataset":
         check_card(DatasetCard.from_json(line.record))
     elif line.kind == "description":

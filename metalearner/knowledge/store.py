@@ -119,8 +119,10 @@ class Store:
             except (KeyError, TypeError, ValueError, AttributeError) as problem:
                 refused.append(f"{source}: {line.kind} {line.id[:12]} left out, malformed ({type(problem).__name__})")
         for table, found in rows.items():
-            if found:
-                self.db.table(table).insert_all(found, ignore=True)
+            if found:  # one statement for thousands of rows, which sqlite-utils writes out in pieces
+                names = list(found[0])
+                values = ", ".join(f":{name}" for name in names)
+                self.db.conn.executemany(f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({values})", found)
         return refused
 
     # -- reading ---------------------------------------------------------------------------------------
@@ -232,7 +234,7 @@ def _applied(db: sqlite_utils.Database) -> set[str]:
 
 def _row(line: text.Line) -> dict[str, Any]:
     """A line as a row of its table. Raises RecordError when it must not be kept."""
-    record = json.dumps(line.record)
+    record = line.body
     if line.kind == "dataset":
         card = DatasetCard.from_json(line.record)
         check_card(card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..errors import RecordError
@@ -115,7 +116,12 @@ def _number(value: Any) -> bool:
 
 
 def _word(value: Any) -> bool:
-    return isinstance(value, str) and WORD.fullmatch(value) is not None
+    return isinstance(value, str) and _is_word(value)
+
+
+@lru_cache(maxsize=4096)  # the same names come thousands of times
+def _is_word(text: str) -> bool:
+    return WORD.fullmatch(text) is not None
 
 
 def _plain(value: Any) -> bool:

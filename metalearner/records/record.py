@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Self
 
 
@@ -18,12 +18,9 @@ def canonical(value: Any) -> str:
     '{"a":null,"b":[1,2.0]}'
     """
     try:  # what is JSON already, a record just read say, needs no second copy
-        return _dumps(value, default=plain)
+        return _JSON.encode(value)
     except (ValueError, TypeError):  # NaN, infinity, keys of several kinds
-        return _dumps(plain(value))
-
-
-_dumps = partial(json.dumps, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _JSON.encode(plain(value))
 
 
 def plain(value: Any) -> Any:
@@ -41,6 +38,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=plain)
 
 
 def digest(value: Any) -> str:
@@ -64,7 +64,7 @@ class Record:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build from `to_json`; unknown keys are ignored so that older code reads newer records."""
-        known = {f.name for f in fields(cls)}
+        known = cls.__dataclass_fields__  # `fields` would make a tuple of them for each of thousands
         return cls(**{k: cls._revive(k, v) for k, v in data.items() if k in known})
 
     @classmethod

@@ -48,7 +48,7 @@ class Search:
         while True:
             while self._more() and self.executor.idle():
                 job = self._next(proposer)
-                if job is None:
+                if job is None or not self._more():  # asking may have taken all that was left
                     break
                 self._submit(job)
             if self._over():

@@ -29,6 +29,9 @@ from .finish import kept_apart
 from .foresee import Foresight
 from .seconds import KeptBack
 
+# A first model is waited for this share of the budget, and so many seconds, before what the end of the run needs is imported.
+OVERDUE, OVERDUE_LEAST = 0.3, 5.0
+
 
 @contextmanager
 def workers(request: Request, registry: Registry, folder: Path, clock: Clock) -> Iterator[Executor]:
@@ -72,6 +75,8 @@ def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
     begun = tuple(search.begin(quick(setting.families)[:1]))
     if not begun:  # no first model to hurry for: what compares networks before they are fitted is there the sooner
         warm.begin()
+    elif request.budget.seconds:
+        warm.begin_after(max(OVERDUE_LEAST, OVERDUE * request.budget.seconds) - clock.elapsed)
     return Hunt(search, begun)
 
 

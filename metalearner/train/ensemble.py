@@ -63,10 +63,13 @@ class Cost:
     most: float = float("inf")
     limits: Limits = field(default_factory=Limits)  # of what is deployed
 
-    def too_much(self, trials: Sequence[Trial], weights: np.ndarray) -> bool:
-        """Whether those that have a weight cost more than they may, a model each."""
-        chosen = [t for t, w in zip(trials, weights) if w > 0]
-        return self.of(trials, weights) > self.most or not self.models(chosen, 1)
+    def fits(self, chosen: Sequence[Trial]) -> bool:
+        """Whether these together cost no more than they may, a model each."""
+        return self.seconds(chosen) <= self.most and self.models(chosen, 1) > 0
+
+    def bearable(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Those that fit alone; where none does all of them, for one there must be."""
+        return [t for t in trials if self.fits([t])] or list(trials)
 
     def models(self, chosen: Sequence[Trial], most: int) -> int:
         """Of each of these trials as many models as the limits allow, at most so many."""
@@ -74,10 +77,6 @@ class Cost:
             return most
         size, alone = (sum(float(t.facts.get(fact, 0.0)) for t in chosen) for fact in ("bytes", "alone"))
         return next((n for n in range(most, 0, -1) if self.limits.allow(n * size, n * alone + BESIDE)), 0)
-
-    def of(self, trials: Sequence[Trial], weights: np.ndarray) -> float:
-        """Of those that have a weight."""
-        return self.seconds([t for t, w in zip(trials, weights) if w > 0])
 
 
 FREE = Cost()
@@ -117,7 +116,8 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, co
 
 def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Dataset, aim: Aim, cost: Cost) -> Selection:
     """The ensemble of these trials by the rows that the first so many folds hold out."""
-    ranked = sorted(trials, key=lambda t: -(np.mean((t.facts.get("merits") or [t.merit or 0.0])[:folds])))[:LOOKED_AT]
+    able = cost.bearable(trials)
+    ranked = sorted(able, key=lambda t: -(np.mean((t.facts.get("merits") or [t.merit or 0.0])[:folds])))[:LOOKED_AT]
     many = sum(len(dataset.folds[i][1]) for i in range(folds))
     stored = [np.load(folder / t.name / "rows.npy")[:many] for t in ranked]
     rows = stored[0]
@@ -148,10 +148,15 @@ def bagged(
         inside = [p[rows] for p in stored]
         pool = candidates(trials, [merit(p, rows) for p in inside])
         weights = np.zeros(len(stored))
-        weights[pool] = greedy([inside[i] for i in pool], partial(merit, rows=rows), aim)
+        fits = partial(_fit, cost, [trials[i] for i in pool])
+        weights[pool] = greedy([inside[i] for i in pool], partial(merit, rows=rows), aim, fits)
         total += weights / BAGS
         said.append((np.setdiff1d(np.arange(n), rows), weights))
-    final = _sufficient(_afforded(_pruned(total), trials, cost), stored, merit, aim)
+    wanted = _pruned(total)
+    kept = _afforded(wanted, trials, cost)
+    if (kept > 0).sum() < (wanted > 0).sum():  # what is too dear to be deployed has no say in how good it is
+        said = [(rows, _within(weights, kept)) for rows, weights in said]
+    final = _sufficient(kept, stored, merit, aim)
     return final, _outside(stored, said, final, aim)
 
 
@@ -167,13 +172,26 @@ def candidates(trials: Sequence[Trial], worth: Sequence[float]) -> list[int]:
     return pool
 
 
-def greedy(stored: Sequence[np.ndarray], worth: Callable[[np.ndarray], float], aim: Aim) -> np.ndarray:
-    """Shares (candidates,) by adding, again and again, the candidate that helps the average most; cut where it was best."""
+def _fit(cost: Cost, trials: Sequence[Trial], at: Sequence[int]) -> bool:
+    return cost.fits([trials[i] for i in at])
+
+
+def greedy(
+    stored: Sequence[np.ndarray], worth: Callable[[np.ndarray], float], aim: Aim,
+    fits: Callable[[Sequence[int]], bool] = lambda at: True,
+) -> np.ndarray:  # fmt: skip
+    """Shares (candidates,) by adding, again and again, the candidate that helps the average most; cut where it was best.
+
+    `fits` says of positions whether these candidates together are no more than there is room for.
+    """
     counts = np.zeros(len(stored))
     best, kept, together = -np.inf, counts, stored[0]
     for size in range(ROUNDS):
-        mixed = [aim.output.merge([together, p], [size / (size + 1), 1 / (size + 1)]) for p in stored]
-        values = [worth(p) for p in mixed]
+        inside = np.flatnonzero(counts).tolist()
+        room = [i for i in range(len(stored)) if not inside or counts[i] or fits([*inside, i])]
+        mixed = {i: aim.output.merge([together, stored[i]], [size / (size + 1), 1 / (size + 1)]) for i in room}
+        values = np.full(len(stored), -np.inf)
+        values[room] = [worth(p) for p in mixed.values()]
         at = int(np.argmax(values))  # the first of equals: candidates come best first
         together = mixed[at]
         counts = counts + np.eye(len(stored))[at]
@@ -195,11 +213,17 @@ def _pruned(weights: np.ndarray) -> np.ndarray:
 def _afforded(weights: np.ndarray, trials: Sequence[Trial], cost: Cost) -> np.ndarray:
     """Without the members that cost most for their weight, until the rest costs no more than it may; one stays."""
     kept = weights.copy()
-    while cost.too_much(trials, kept) and (kept > 0).sum() > 1:
-        slow = cost.of(trials, kept) > cost.most  # where it is not seconds that are short, the lightest goes
+    while (kept > 0).sum() > 1 and not cost.fits(chosen := [t for t, w in zip(trials, kept) if w > 0]):
+        slow = cost.seconds(chosen) > cost.most  # where it is not seconds that are short, the lightest goes
         prices = np.array([cost.seconds([t]) if slow else 1.0 for t in trials])
         kept[np.argmax(np.where(kept > 0, prices / np.maximum(kept, 1e-9), -1.0))] = 0.0
     return kept / kept.sum()
+
+
+def _within(weights: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """A bag's choice without the members that were not kept; those as they are where it chose none of them."""
+    found = np.where(kept > 0, weights, 0.0)
+    return found / found.sum() if found.any() else kept
 
 
 def _sufficient(weights: np.ndarray, stored: Sequence[np.ndarray], merit: Merit, aim: Aim) -> np.ndarray:
