@@ -30,7 +30,7 @@ class Altered(Archive):
     """An archive whose descriptions say less."""
 
     def __init__(self, base: Base, alter: Callable[[Description], Description]) -> None:
-        super().__init__(base.store)
+        super().__init__(base.store, base.productions)
         self.alter = alter
 
     def descriptions(self, version: str | None = None) -> Mapping[str, Description]:
@@ -105,11 +105,12 @@ class Trees:
         self.model = HistGradientBoostingRegressor(
             max_iter=300, learning_rate=0.05, early_stopping=True, random_state=0
         )
-        self.model.fit(x, y)
+        self.told = np.isfinite(x).any(axis=0)  # scikit-learn cannot bin what no data set has
+        self.model.fit(x[:, self.told], y)
 
     def arm(self, one: Case, seed: int) -> Iterator[str]:
         """The lowest predicted regret first."""
-        order = np.argsort(self.model.predict(self._features(one, one.tried.values())), kind="stable")
+        order = np.argsort(self.model.predict(self._features(one, one.tried.values())[:, self.told]), kind="stable")
         keys = list(one.tried)
         return (keys[i] for i in order)
 
