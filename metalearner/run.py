@@ -40,10 +40,10 @@ def run(
     for name in request.callbacks:
         registry.get("callbacks", name)
     with runs.owned(request, source.name) as folder, interruptible(clock):
-        observers, warm = Observers(request.callbacks, folder), Warm()
+        observers = Observers(request.callbacks, folder)
         story = Story(folder / "events.jsonl", listen, clock.began, observers.failed)
         reading = None if prepared(folder) else read(source.source, registry.modalities)
-        with workers(request, registry, folder, clock) as executor:
+        with workers(request, registry, folder, clock) as executor, Warm() as warm:
             setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
             hunt = set_out(request, executor, clock, setting, sealed, folder, story, warm)
             foresight = foresee(setting, base or Base.open(productions=registry.productions), request, story)

@@ -11,6 +11,15 @@ class Warm:
 
     def __init__(self) -> None:
         self._threads: dict[str, threading.Thread] = {}
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        """Nothing is begun any more by itself: a run that failed is not followed by imports."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def begin(self) -> None:
         """Start importing, once."""
@@ -18,9 +27,9 @@ class Warm:
 
     def begin_after(self, seconds: float) -> None:
         """Start importing then, unless that was done before: a first model that takes long must not put off the end."""
-        timer = threading.Timer(seconds, self.begin)
-        timer.daemon = True
-        timer.start()
+        self._timer = threading.Timer(seconds, self.begin)
+        self._timer.daemon = True
+        self._timer.start()
 
     def beside(self, name: str, work: Callable[[], None]) -> None:
         """Something else that will be needed, once by its name, after that."""

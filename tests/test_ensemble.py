@@ -152,6 +152,17 @@ def test_what_is_too_dear_to_be_deployed_has_no_say_in_how_good_the_rest_is(give
     assert selection.score == pytest.approx(rest.score, abs=0.03) and selection.score < given.select().score - 0.05
 
 
+def test_what_fits_alone_but_not_together_is_chosen_and_judged_alone(given):
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        given.add(guess(rng, given.target, 1.0))
+    cost = Cost(lambda chosen: 2.0 * len(chosen), most=3.0)
+    selection = select(given.trials, given.folder, given.dataset, given.aim, cost)
+    ((name, weight),) = selection.weights.items()
+    assert weight == 1 and selection.score == pytest.approx(given.trials[int(name)].score)
+    assert len(given.select().weights) > 1 and given.select().score > selection.score
+
+
 def test_numbers_are_selected_too(tmp_path, registry):
     rng = np.random.default_rng(0)
     target = rng.normal(size=400)

@@ -41,7 +41,7 @@ class Line:
 
     @property
     def body(self) -> str:
-        """The record alone as canonical JSON."""
+        """The record alone: as it was read, which in files of ours is canonical JSON, or as that."""
         return self.read or canonical(self.record)
 
     @classmethod

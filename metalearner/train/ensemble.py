@@ -148,7 +148,7 @@ def bagged(
         inside = [p[rows] for p in stored]
         pool = candidates(trials, [merit(p, rows) for p in inside])
         weights = np.zeros(len(stored))
-        fits = partial(_fit, cost, [trials[i] for i in pool])
+        fits = partial(_room_for, cost, [trials[i] for i in pool])
         weights[pool] = greedy([inside[i] for i in pool], partial(merit, rows=rows), aim, fits)
         total += weights / BAGS
         said.append((np.setdiff1d(np.arange(n), rows), weights))
@@ -172,7 +172,7 @@ def candidates(trials: Sequence[Trial], worth: Sequence[float]) -> list[int]:
     return pool
 
 
-def _fit(cost: Cost, trials: Sequence[Trial], at: Sequence[int]) -> bool:
+def _room_for(cost: Cost, trials: Sequence[Trial], at: Sequence[int]) -> bool:
     return cost.fits([trials[i] for i in at])
 
 
