@@ -78,6 +78,19 @@ def test_one_that_is_far_better_stands_alone(given):
     assert given.select().weights["00000"] > 0.9
 
 
+def test_members_are_spared_only_where_enough_rows_tell_that_they_are_no_loss(tmp_path, registry):
+    many = {}
+    for rows in (200, 4000):
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        given, rng = Given(folder, registry, np.random.default_rng(0).integers(0, 2, rows)), np.random.default_rng(1)
+        whole = guess(rng, given.target, 0.5)
+        for _ in range(6):  # much the same again and again
+            given.add(0.8 * whole + 0.2 * guess(rng, given.target, 1.0))
+        many[rows] = len(given.select().weights)
+    assert many[200] > many[4000] == 1
+
+
 def test_what_was_fitted_on_the_first_fold_joins_where_that_helps(tmp_path, registry):
     given, rng = (
         Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, 2400), folds=3),

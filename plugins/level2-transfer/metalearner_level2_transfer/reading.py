@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections import ChainMap, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ WORTH, AT_ONCE_THERE = 64, 128
 FEWEST = 200
 
 _opened: OrderedDict[str, Pretrained] = OrderedDict()
+_opening = threading.RLock()  # a worker warms up beside what it fits, and transformers cannot be imported twice at once
 _states: OrderedDict[str, States] = OrderedDict()
 
 
@@ -227,13 +229,14 @@ def brought(module: torch.nn.Module, rows: int) -> Iterator[tuple[torch.nn.Modul
 def opened(backbone: Backbone) -> Pretrained:
     """The weights of a backbone, read once a process; of the last two that were asked for."""
     key = backbone.identity()
-    if key not in _opened:
-        _opened[key] = backbone.load()
-        tidy()
-    _opened.move_to_end(key)
-    while len(_opened) > 2:
-        _opened.popitem(last=False)
-    return _opened[key]
+    with _opening:
+        if key not in _opened:
+            _opened[key] = backbone.load()
+            tidy()
+        _opened.move_to_end(key)
+        while len(_opened) > 2:
+            _opened.popitem(last=False)
+        return _opened[key]
 
 
 def half_precision() -> bool:

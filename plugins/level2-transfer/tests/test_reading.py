@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -62,6 +63,16 @@ def test_a_row_is_read_once_by_whoever_asks(backbone, counted):
     for length in (64, 128, 128):
         Reader(backbone, {"length": length}).read([long])
     assert sum(counted) == 5
+
+
+def test_a_backbone_is_opened_once_though_two_threads_ask_at_the_same_time(backbone, monkeypatch):
+    loads = []
+    monkeypatch.setattr(type(backbone), "load", lambda self: loads.append(time.sleep(0.2)) or object())
+    reading._opened.clear()
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(reading.opened, [backbone, backbone])
+    reading._opened.clear()
+    assert first is second and len(loads) == 1
 
 
 def test_what_was_read_is_what_is_read_again(backbone):
