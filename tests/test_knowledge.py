@@ -21,6 +21,7 @@ from metalearner.home import home
 from metalearner.kinds import Production
 from metalearner.knowledge import Base, check_experience
 from metalearner.knowledge.groups import group, simple
+from metalearner.knowledge.plane import plane
 from metalearner.knowledge.retrieve import Index, weigh
 from metalearner.knowledge.text import Line, append, read
 from metalearner.plugins import Registry
@@ -269,6 +270,18 @@ def test_the_records_that_ship_know_the_presets_of_today(registry: Registry, tmp
         for e in base.experiences(one):
             tried.setdefault(e.family, set()).add(e.config.id)
         assert [n for n, ids in tried.items() if n in presets and not ids & presets[n]] == []
+
+
+def test_the_embedder_that_ships_says_who_is_near_though_not_all_were_described_by_the_same_probes(tmp_path: Path) -> None:
+    base = Base.open(tmp_path)
+    described, embedder = base.archive.descriptions(), base.embedder
+    assert embedder is not None and embedder.steps > 0
+    (asked,) = [d for i, d in described.items() if base.cards()[i].name == "wine"]
+    nearest = base.recall(asked, k=5).neighbours
+    points = embedder.embed([asked, *(described[n.dataset] for n in nearest)])
+    assert [n.distance for n in nearest] == pytest.approx(np.linalg.norm(points[1:] - points[0], axis=1), abs=1e-3)
+    drawn = plane(base, replace(asked, numbers={"size.rows": 2.0}))
+    assert len(drawn["points"]) == len(described) and np.isfinite(drawn["here"]).all()
 
 
 def test_records_of_another_data_set_or_without_a_proper_card_are_refused(base: Base) -> None:

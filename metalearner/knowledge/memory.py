@@ -121,9 +121,7 @@ class Memory:
         if (version, output) not in self._indexes:
             known = (self.archive.taught(output) & self.archive.cards.keys()) - self.forgotten
             described = {i: d for i, d in self.archive.descriptions(version).items() if i in known}
-            names = set(self.embedder.space.names) if self.embedder else set()
-            fits = all(set(d.numbers) == names for d in described.values())
-            self._indexes[version, output] = Index(described, self.archive.groups(), self.embedder if fits else None)
+            self._indexes[version, output] = Index(described, self.archive.groups(), self.embedder)
         return self._indexes[version, output]
 
 

@@ -18,8 +18,7 @@ def plane(base: Base, description: Description | None = None) -> dict[str, Any]:
     embedder, cards = base.embedder, base.cards()
     if embedder is None:
         return {"points": [], "here": None}
-    names = set(embedder.space.names)
-    found = {i: d for i, d in base.archive.descriptions().items() if i in cards and names <= set(d.numbers)}
+    found = {i: d for i, d in base.archive.descriptions().items() if i in cards}
     if len(found) < 3:
         return {"points": [], "here": None}
     vectors = embedder.embed(list(found.values())).astype(float)
@@ -31,6 +30,6 @@ def plane(base: Base, description: Description | None = None) -> dict[str, Any]:
         for i, (x, y) in zip(found, places)
     ]
     here = None
-    if description is not None and names <= set(description.numbers):
+    if description is not None:
         here = ((embedder.embed([description])[0] - centre) @ directions.T).round(4).tolist()
     return {"points": points, "here": here}
