@@ -272,7 +272,9 @@ def test_the_records_that_ship_know_the_presets_of_today(registry: Registry, tmp
         assert [n for n, ids in tried.items() if n in presets and not ids & presets[n]] == []
 
 
-def test_the_embedder_that_ships_says_who_is_near_though_not_all_were_described_by_the_same_probes(tmp_path: Path) -> None:
+def test_the_embedder_that_ships_says_who_is_near_though_not_all_were_described_by_the_same_probes(
+    tmp_path: Path,
+) -> None:
     base = Base.open(tmp_path)
     described, embedder = base.archive.descriptions(), base.embedder
     assert embedder is not None and embedder.steps > 0
