@@ -163,6 +163,17 @@ def test_removing_a_neighbour_changes_the_reasons() -> None:
     assert tried[0]["linear"] != tried[1]["linear"]
 
 
+def test_a_family_that_suits_other_data_is_believed_in_as_where_it_was_tried() -> None:
+    """Three tables, on which a network for pictures cannot be tried, say nothing against it."""
+    tables = {n: [(LINEAR, 0.9), (TREES, 0.8), (MLP, 0.5)] for n in "bcd"}
+    pictures = {"a": [(CNN, 0.9), (LINEAR, 0.5), (TREES, 0.6), (MLP, 0.5)]}
+    found = odds(pasts(remembered(pictures | tables)), 0.1, tuple(FAMILIES))
+    assert found["cnn"].value > 0.45 and found["cnn"].best == 1 and found["linear"].best == 3
+    crashed = {n: [*row, (CNN, None)] for n, row in tables.items()}
+    assert odds(pasts(remembered(pictures | crashed)), 0.1, tuple(FAMILIES))["cnn"].value < 0.3
+    assert not any(odds(pasts(remembered(tables)), 0.1, tuple(FAMILIES))["cnn"].neighbours.values())
+
+
 def test_a_group_counts_once_in_what_wins_anywhere() -> None:
     recall = remembered({"a": TWO["a"], "b": TWO["b"], "b2": TWO["b"], "b3": TWO["b"]}, doubt=1.0)
     neighbours = tuple(replace(n, group=n.name[0], weight=0.0) for n in recall.neighbours)

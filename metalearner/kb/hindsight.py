@@ -11,6 +11,7 @@ import numpy as np
 from ..kinds import Moment
 from ..knowledge import Base
 from ..plugins import Registry
+from ..propose import propose
 from ..propose.forecast import LEVEL, skills
 from ..propose.regret import FLAT, pasts, weighted_quantile
 from ..records import Experience
@@ -33,14 +34,21 @@ def hindsight(base: Base, registry: Registry) -> list[dict[str, Any]]:
         constant = [name for name, _ in usual.most_common(FIRST)]
         rows.append(
             {"dataset": one.card.name, "group": group, "modality": one.card.modality,
+             "believed": bool(right[one.card.id] & set(believed_most(one))),
              "named": bool(right[one.card.id] & set(named_first(one))),
              "constant": bool(right[one.card.id] & set(constant)), **foretold(one)}
         )  # fmt: skip
     return rows
 
 
+def believed_most(one: Case) -> list[str]:
+    """The families with the highest odds, as `metalearner propose` lists them."""
+    odds = propose(one.task, one.recall, one.families, one.metric, baseline=0.0).odds
+    return sorted(odds, key=lambda f: (-odds[f], f))[:FIRST]
+
+
 def named_first(one: Case) -> list[str]:
-    """The first families that are proposed."""
+    """The first families that would be tried: of what is believed in what is cheap comes early."""
     asked = one.portfolio()
     proposed = (p.family for p in asked.ask(len(asked.candidates), [], Moment()))
     return list(dict.fromkeys(proposed))[:FIRST]

@@ -2,7 +2,8 @@
 
     odds = 0.9 x (what won on the neighbours + nothing_like_it x what wins anywhere) + 0.1 x uniform
 
-On each neighbour belief is split among families by exp(-regret / 0.1) of their best configs.
+On each neighbour belief is split among families by exp(-regret / 0.1) of their best configs. A family that was not tried there,
+as one for texts on a table, counts as it does where it was.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ def odds(past: Sequence[Past], nothing_like_it: float, families: Sequence[str]) 
     """The odds of each family; they sum to 1 and none is below the uniform floor."""
     families = sorted(families)
     uniform = 1 / len(families)
-    shares = [_shares(p, families) for p in past]
-    known = [(p, s) for p, s in zip(past, shares) if s is not None]
+    regrets = np.array([p.least(f) for p in past for f in families]).reshape(len(past), len(families))
+    told = np.isfinite(regrets).any(axis=1)  # where none of them was tried nothing is known
+    regrets, past = regrets[told], [p for p, some in zip(past, told) if some]
+    known = list(zip(past, _shares(regrets, np.array([p.neighbour.weight for p in past]))))
     weight = np.array([p.neighbour.weight for p, _ in known])
     doubt = 1.0 if not known or weight.sum() <= 0 else min(1.0, nothing_like_it)
     trust = (1 - doubt) * weight / weight.sum() if doubt < 1 else np.zeros(len(known))
@@ -61,7 +64,7 @@ def odds(past: Sequence[Past], nothing_like_it: float, families: Sequence[str]) 
         parts: dict[str, float] = {}
         for (p, share), t in zip(known, trust):
             parts[p.neighbour.name] = parts.get(p.neighbour.name, 0.0) + (1 - FLOOR) * float(t * share[j])
-        best = sum(bool(share[j] == share.max()) for _, share in known)
+        best = int(sum(regrets[:, j] == np.nanmin(regrets, axis=1))) if known else 0
         rest = (1 - FLOOR) * doubt * float(anywhere[j])
         found[family] = Odds(family, parts, best, len(known), rest, FLOOR * uniform)
     return found
@@ -85,13 +88,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _shares(past: Past, families: Sequence[str]) -> np.ndarray | None:
-    """How belief splits among the families on one neighbour; None when none of them was tried there."""
-    regret = np.array([min(past.of(f), default=np.inf) for f in families])
-    if not np.isfinite(regret).any():
-        return None
-    belief = np.exp(-(regret - regret.min()) / SOFTNESS)
-    return belief / belief.sum()
+def _shares(regrets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """How belief splits among families on each neighbour, (t, f), by regrets (t, f) that are NaN where a family was not tried."""
+    tried = np.isfinite(regrets)
+    weight = np.maximum(weights, 1e-12)[:, None] * tried
+    usual = np.divide((weight * np.nan_to_num(regrets)).sum(axis=0), weight.sum(axis=0),
+                      out=np.full(regrets.shape[1], np.inf), where=tried.any(axis=0))  # fmt: skip
+    filled = np.where(tried, regrets, usual)
+    belief = np.exp(-(filled - filled.min(axis=1, keepdims=True, initial=np.inf)) / SOFTNESS)
+    return belief / belief.sum(axis=1, keepdims=True)
 
 
 def _anywhere(known: Sequence[tuple[Past, np.ndarray]], families: int) -> np.ndarray:

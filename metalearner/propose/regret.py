@@ -6,6 +6,7 @@ median config 1, whatever failed the ceiling.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -52,6 +53,10 @@ class Past:
     def of(self, family: str) -> list[float]:
         """The regrets of a family's configs that went well."""
         return [self.regret[c] for c in self.skill if self.family[c] == family]
+
+    def least(self, family: str) -> float:
+        """The regret of a family's best config; NaN where none was tried."""
+        return min((r for c, r in self.regret.items() if self.family[c] == family), default=math.nan)
 
     def imputed(self, family: str) -> float | None:
         """The regret to expect of a config of this family that was not tried here; None where nobody knows.

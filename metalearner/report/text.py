@@ -245,8 +245,8 @@ def hindsight_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         over_groups(known, lambda r: r["score"]), over_groups(known, lambda r: r["neighbours_score"])
     )
     return [
-        f"The best family is among the first {FIRST} named for {mean(lambda r: r['named']):.0%}, among a constant {FIRST} of the"
-        f" modality for {mean(lambda r: r['constant']):.0%}",
+        f"The best family is among the {FIRST} with the highest odds for {mean(lambda r: r['believed']):.0%}, among the first {FIRST}"
+        f" tried for {mean(lambda r: r['named']):.0%}, among a constant {FIRST} of the modality for {mean(lambda r: r['constant']):.0%}",
         f"{LEVEL:.0%} forecast intervals cover {mean(lambda r: r['low'] <= r['truth'] <= r['high']):.0%} and are"
         f" {mean(lambda r: r['high'] - r['low']):.2f} of skill wide; interval score {mean(lambda r: r['score']):.3f}, of"
         f" neighbours' quantiles {mean(lambda r: r['neighbours_score']):.3f}, difference {gap:+.3f} [{low:+.3f}, {high:+.3f}]",
