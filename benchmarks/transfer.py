@@ -6,7 +6,8 @@
     .venv/bin/python benchmarks/transfer.py --table    # print what there is
 
 Data are read from ../shared/data and unpacked into a folder that is gone afterwards. Every run has a home of its own, so that nothing is
-known from the run before, and uses both cores.
+known from the run before, and uses both cores. What the base knows of the same data is forgotten (--blind): files are called as their
+data set is called there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,21 @@ def unpacked(name: str, root: Path) -> Path:
 def table(path: Path, names: tuple[str, ...], rows: Iterator[tuple[Any, ...]] | list[tuple[Any, ...]]) -> Path:
     """A CSV, written once."""
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="") as out:
             writer = csv.writer(out)
             writer.writerow(names)
             writer.writerows(rows)
     return path
+
+
+def linked(files: Iterable[Path], folder: Path) -> Path:
+    """A folder with these files in it, too."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for file in files:
+            os.link(file, folder / file.name)
+    return folder
 
 
 def tabbed(file: Path) -> list[tuple[str, ...]]:
@@ -84,14 +95,14 @@ def sst2(root: Path, seed: int, rows: int | None = None) -> Task:
     test = table(root / "sst2_test.csv", ("text", "label"), tabbed(folder / "test.tsv"))
     if rows:
         lines = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))[:rows]]
-    train = table(root / f"sst2_{rows}_{seed if rows else 0}.csv", ("text", "label"), lines)
+    train = table(root / f"{rows or 'all'}-{seed}" / "sst2.csv", ("text", "label"), lines)
     return Task(train, "predict label", CURVE.get(rows or 0, 300), str(test))
 
 
 def sms(root: Path, seed: int) -> Task:
     """SMS spam; a fifth sealed by the seed."""
     lines = [(text, label) for label, text in tabbed(unpacked("sms_spam", root) / "sms.tsv")]
-    return Task(table(root / "sms.csv", ("text", "label"), lines), "predict label", 60, metric="accuracy")
+    return Task(table(root / "sms-spam.csv", ("text", "label"), lines), "predict label", 60, metric="accuracy")
 
 
 def irony(root: Path, seed: int) -> Task:
@@ -108,7 +119,11 @@ def irony(root: Path, seed: int) -> Task:
     drawn = [lines[i] for i in np.random.default_rng(seed).permutation(len(lines))[:1000]]
     test = table(root / "irony_test.csv", ("text", "label"), pairs("test"))
     return Task(
-        table(root / f"irony_{seed}.csv", ("text", "label"), drawn), "predict label", 300, str(test), metric="accuracy"
+        table(root / f"irony-{seed}" / "tweets-irony.csv", ("text", "label"), drawn),
+        "predict label",
+        300,
+        str(test),
+        metric="accuracy",
     )
 
 
@@ -117,7 +132,8 @@ def cifar10(root: Path, seed: int, rows: int | None = None) -> Task:
     with np.load(DATA / "cifar10_jpg_5k_2k.npz", allow_pickle=False) as found:
         x, y, xt, yt = (found[k] for k in ("x_train", "y_train", "x_test", "y_test"))
     chosen = np.random.default_rng(seed).permutation(len(x))[:rows] if rows else np.arange(len(x))
-    train, test = root / f"cifar_{rows}_{seed if rows else 0}.npz", root / "cifar_test.npz"
+    train, test = root / f"{rows or 'all'}-{seed}" / "cifar10.npz", root / "cifar10_test.npz"
+    train.parent.mkdir(exist_ok=True)
     np.savez(train, x=x[chosen], y=y[chosen])
     np.savez(test, x=xt, y=yt)
     return Task(train, "what is in the picture?", CURVE.get(rows or 0, 600), str(test))
@@ -125,19 +141,17 @@ def cifar10(root: Path, seed: int, rows: int | None = None) -> Task:
 
 def fsdd(root: Path, seed: int) -> Task:
     """Spoken digits, a fifth sealed by the seed: all speakers are in both."""
-    return Task(unpacked("fsdd_wav", root) / "recordings", "which digit?", 60)
+    recordings = (unpacked("fsdd_wav", root) / "recordings").glob("*.wav")
+    return Task(linked(recordings, root / "fsdd" / "spoken-digits"), "which digit?", 60)
 
 
 def speakers(root: Path, seed: int) -> Task:
     """Spoken digits of a speaker who was never heard."""
-    recordings = unpacked("fsdd_wav", root) / "recordings"
-    parts = {"train": root / f"fsdd_{seed}" / "train", "test": root / f"fsdd_{seed}" / "test"}
-    for part, folder in parts.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in recordings.glob("*.wav"):
-            if (SPEAKERS[seed] in file.name) == (part == "test") and not (folder / file.name).exists():
-                os.link(file, folder / file.name)
-    return Task(parts["train"], "which digit?", 60, str(parts["test"]))
+    recordings = list((unpacked("fsdd_wav", root) / "recordings").glob("*.wav"))
+    folder = root / f"fsdd_{seed}"
+    test = linked((f for f in recordings if SPEAKERS[seed] in f.name), folder / "test")
+    train = linked((f for f in recordings if SPEAKERS[seed] not in f.name), folder / "spoken-digits")
+    return Task(train, "which digit?", 60, str(test))
 
 
 def houses(root: Path, seed: int, fields: tuple[str, ...] = (*HOUSES, *FIELDS)) -> Task:
@@ -149,9 +163,11 @@ def houses(root: Path, seed: int, fields: tuple[str, ...] = (*HOUSES, *FIELDS)) 
             *numbers, price = line.split()
             known = dict(zip((*FIELDS, *HOUSES), (*numbers, *(f"{i}_{room}.jpg" for room in HOUSES))))
             rows.append((*(known[name] for name in fields), round(float(np.log(float(price))), 5)))
-    name = "all" if len(fields) > 4 else fields[0]
-    path = table(folder / f"houses_{name}.csv", (*fields, "log_price"), rows)
-    return Task(path, "predict log_price", 120, target="log_price", metric="r2")
+    place = linked(
+        folder.glob("*.jpg"), root / f"houses-{len(fields)}-{fields[0]}"
+    )  # their places are given from the table
+    return Task(table(place / "houses.csv", (*fields, "log_price"), rows), "predict log_price", 120, target="log_price",
+                metric="r2")  # fmt: skip
 
 
 def photographs(root: Path, seed: int) -> Task:
@@ -254,7 +270,7 @@ def measure(task: Task, arm: str, seed: int, root: Path) -> dict[str, Any]:
         return baseline(task, seed)
     out, home = root / f"run-{time.monotonic_ns()}", root / f"home-{time.monotonic_ns()}"
     command = [sys.executable, "-m", "metalearner", "run", str(task.train), task.sentence, "--budget", f"{task.seconds}s",
-               "--test", task.test, "--seed", str(seed), "--out", str(out), "--json"]  # fmt: skip
+               "--blind", "--test", task.test, "--seed", str(seed), "--out", str(out), "--json"]  # fmt: skip
     command += ["--target", task.target] if task.target else []
     command += ["--metric", task.metric] if task.metric else []
     if arm != EVERYTHING:
