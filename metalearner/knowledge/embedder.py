@@ -25,8 +25,8 @@ WIDTH, HIDDEN = 32, 32
 COMMON, LEAST = 5, 3
 # Regret is cut off here; where all configs are alike its scale is not blown up.
 CEILING, FLAT = 2.0, 0.005
-# Steps that are tried, and their rate; how much it costs to leave the plain space.
-STEPS, RATE, STAY = (0, 50, 200), 3e-3, 0.03
+# Steps that are tried, with how much it costs to leave the plain space meanwhile; and their rate.
+STEPS, RATE = {0: 0.0, 200: 3e-3, 300: 3e-4}, 1e-2
 # The share of the numbers that is hidden in a step: nothing alone may be relied on.
 HIDE = 0.3
 # More data sets than this teach no more.
@@ -73,7 +73,7 @@ def train(
 ) -> Embedder | None:
     """An embedder for data sets by id, from the skill of each config (by id) on them; None where they have too little in common.
 
-    As many steps are made as foretell best what was left out, group by group; none where learning does not help.
+    As many of STEPS are made as foretell best what was left out, group by group; none where learning does not help.
     """
     regrets = table(skills, [i for i in sorted(descriptions) if i in skills])
     ids = sorted(regrets)
@@ -138,7 +138,7 @@ def _steps(
 def _fit(
     points: np.ndarray, space: Space, regrets: np.ndarray, groups: np.ndarray, steps: int
 ) -> dict[str, np.ndarray]:
-    """Weights after so many steps from the principal components of the points (n, d)."""
+    """Weights after so many of STEPS from the principal components of the points (n, d)."""
     components = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][:WIDTH].T
     rng = np.random.default_rng(0)
     first = rng.normal(size=(points.shape[1], HIDDEN)) / np.sqrt(points.shape[1])
@@ -164,7 +164,7 @@ def _fit(
         near = torch.exp(-squared / apart.median(dim=1).values.clamp(min=1e-6)[:, None] ** 2) * others
         told = (near @ (truth * known)) / (near @ known).clamp(min=1e-9)
         left = sum(((weights[k] - held[k]) ** 2).sum() for k in held)
-        loss = ((told - truth) ** 2 * known).sum() / known.sum() + STAY * left
+        loss = ((told - truth) ** 2 * known).sum() / known.sum() + STEPS[steps] * left
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
