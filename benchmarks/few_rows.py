@@ -1,0 +1,208 @@
+"""With few rows, which members should an ensemble keep? The same trials are put together in three ways and judged on rows that nobody chose by.
+
+    .venv/bin/python benchmarks/few_rows.py [--jobs 2]     # an hour on two cores, resumes by itself
+    .venv/bin/python benchmarks/few_rows.py --table
+
+`by merit` leaves out members without which the ensemble scores about as well on the held-out rows, `alike` those without which it says the
+same, `all` none. Each run has a core of its own; at most 400 other rows of the data set judge. Whether the base knows the data makes
+no difference here: the trials are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "few_rows.jsonl"
+TABLES = (
+    "abalone", "spambase", "segment", "satimage", "phoneme", "cpu-small", "california-housing", "car", "page-blocks",
+    "magic-telescope", "kr-vs-kp", "nursery", "kin8nm", "credit-g",
+)  # fmt: skip
+TEXTS = ("sst2", "sms-spam", "tweets-irony", "tweets-emotion", "tweets-hate")
+PICTURES = ("fashion", "cifar10")
+ROWS, SEEDS, TEST, SECONDS = (50, 150), (0, 1), 400, 60
+# A class that is rarer cannot be learnt from; targets of fewer values are classes.
+RAREST, CLASSES = 3, 12
+# Seconds for predicting the test by all trials, best first; runs with fewer trials have nothing to choose from.
+PREDICTING, FEWEST = 14.0, 4
+WAYS = {"by merit": {"TELLING": 0}, "alike": {}, "all": {"ALIKE": 0.0}}
+
+
+def parts(name: str, rows: int, seed: int, folder: Path) -> tuple[Path, Path, str]:
+    """So many rows to learn from and others to judge by, as files, and the target."""
+    from metalearner import sources
+    from metalearner.task import Wish
+
+    found = sources.find(name)
+    place = Path(str(found.source))
+    rng = np.random.default_rng(100 + seed)
+    if name in PICTURES:
+        with np.load(place, allow_pickle=False) as held:
+            images, labels = held["images"], held["labels"]
+        order = rng.permutation(len(labels))
+        for file, at in (("train", order[:rows]), ("test", order[-TEST:])):
+            np.savez_compressed(folder / f"{file}.npz", images=images[at], labels=labels[at])
+        return folder / "train.npz", folder / "test.npz", ""
+    frame = pd.read_csv(place)
+    target = found.wish(Wish()).target or frame.columns[-1]
+    order = rng.permutation(len(frame))
+    train, test = frame.iloc[order[:rows]], frame.iloc[order[-TEST:]]
+    if train[target].dtype == object or train[target].nunique() < CLASSES:
+        counts = train[target].value_counts()
+        common = counts[counts >= RAREST].index
+        train, test = train[train[target].isin(common)], test[test[target].isin(common)]
+    train.to_csv(folder / "train.csv", index=False)
+    test.to_csv(folder / "test.csv", index=False)
+    return folder / "train.csv", folder / "test.csv", target
+
+
+def measured(name: str, rows: int, seed: int, core: int) -> dict[str, Any]:
+    """One run, and what each way makes of its trials."""
+    with tempfile.TemporaryDirectory(prefix="few-rows-") as scratch:
+        folder = Path(scratch)
+        train, test, target = parts(name, rows, seed, folder)
+        command = [sys.executable, "-m", "metalearner", "run", str(train), f"predict {target}" if target else "what is it?",
+                   "--budget", f"{SECONDS}s", "--test", str(test), "--seed", str(seed), "--out", str(folder / "run"), "--quiet"]  # fmt: skip
+        command += ["--target", target] if target else []
+        environment = os.environ | {"METALEARNER_HOME": str(folder / "home")}
+        pinned = ["taskset", "-c", str(core)] if sys.platform == "linux" else []
+        done = subprocess.run([*pinned, *command], capture_output=True, text=True, check=False, env=environment)
+        if done.returncode:
+            return {"data": name, "rows": rows, "seed": seed, "error": done.stderr.strip()[-300:]}
+        return {"data": name, "rows": rows, "seed": seed, **judged(folder / "run")}
+
+
+def judged(run: Path) -> dict[str, Any]:
+    """Skill on the test, in the metric and in the finer one, of the ensemble that each way makes; and its members."""
+    from metalearner import plugins
+    from metalearner.data.sealed import Sealed
+    from metalearner.dataset import Dataset
+    from metalearner.kinds import Aim
+    from metalearner.search import ledger
+
+    registry, dataset = plugins.load(), Dataset.open(run / "data")
+    aim = Aim(registry.get("outputs", dataset.task.output), dataset.state,
+              registry.get("metrics", dataset.task.metric), registry)  # fmt: skip
+    sealed = Sealed.find(run / "data" / "sealed")
+    assert sealed is not None
+    fields, truth = sealed.open(again=True)
+    transform = registry.get("transforms", registry.get("modalities", dataset.task.modality).transform)
+    tensors = [transform.apply(dataset.transform_state(i, transform), fields) for i in range(len(dataset.folds))]
+    full = [t for t in ledger.read(run / "trials") if t.outcome == "ok" and t.rung >= 1 and t.score is not None]
+    full.sort(key=lambda t: -np.mean(t.facts.get("merits") or [t.merit or 0.0]))
+    began, trials, said = time.monotonic(), [], {}
+    for t in full:
+        if time.monotonic() - began < PREDICTING:
+            learner = registry.get("learners", t.config.production)
+            each = [learner.load(run / "trials" / t.name / str(i), aim).predict(x) for i, x in enumerate(tensors)]
+            trials.append(t)
+            said[t.name] = aim.output.merge(each, [1 / len(each)] * len(each))
+    return compared(trials, run / "trials", dataset, aim, said, truth)
+
+
+def compared(
+    trials: list[Any], folder: Path, dataset: Any, aim: Any, said: dict[str, np.ndarray], truth: np.ndarray
+) -> Any:
+    """By way: skill in the metric, in the finer metric, members. `said` are predictions of the test by trial."""
+    from metalearner.train import ensemble
+    from metalearner.train.merit import WORST, Merit
+
+    judge = Merit(aim, truth, aim.output.baseline(aim.state, dataset.target, len(truth)))
+    found: dict[str, Any] = {"trials": len(trials)}
+    if len(trials) < FEWEST:
+        return found
+    for way, constants in WAYS.items():
+        before = {name: getattr(ensemble, name) for name in constants}
+        for name, value in constants.items():
+            setattr(ensemble, name, value)
+        weights = ensemble.select(trials, folder, dataset, aim).weights
+        for name, value in before.items():
+            setattr(ensemble, name, value)
+        together = aim.output.merge([said[n] for n in weights], list(weights.values()))
+        scores = [aim.score(together, truth), judge.metrics[-1].score(truth, together, aim.state)]
+        metrics = (judge.metrics[0], judge.metrics[-1])
+        skills = [m.skill(s, f) for m, s, f in zip(metrics, scores, (judge.floors[0], judge.floors[-1]))]
+        found[way] = [round(float(max(s, WORST)), 4) for s in skills] + [len(weights)]
+    return found
+
+
+def measure(jobs: int) -> None:
+    """What is not there yet, a core each."""
+    there = {(line["data"], line["rows"], line["seed"]) for line in read()}
+    wanted = [(n, r, s) for r in ROWS for s in SEEDS for n in (*TABLES, *TEXTS, *PICTURES) if (n, r, s) not in there]
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in sorted(os.sched_getaffinity(0))[:jobs] if hasattr(os, "sched_getaffinity") else range(jobs):
+        cores.put(core)
+
+    def one(what: tuple[str, int, int]) -> dict[str, Any]:
+        core = cores.get()
+        try:
+            return measured(*what, core)
+        finally:
+            cores.put(core)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for line in pool.map(one, wanted):
+            print(line, flush=True)
+            with RESULTS.open("a") as out:
+                out.write(json.dumps(line) + "\n")
+
+
+def read() -> list[dict[str, Any]]:
+    """The lines there are."""
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+
+
+def report(lines: list[dict[str, Any]]) -> str:
+    """Means over runs, and what the other ways lose or gain against `all` in a run, with the error of that mean."""
+    text = "# Members of an ensemble where rows are few\n\nMade by `.venv/bin/python benchmarks/few_rows.py`. Skill: 0 the naive baseline, 1 perfect.\n\n"
+    text += "| rows | runs | kept | members | skill | less `all` | finer skill | less `all` |\n|---|---|---|---|---|---|---|---|\n"
+    for rows in ROWS:
+        own = [line for line in lines if line["rows"] == rows and "all" in line]
+        for way in WAYS if own else ():
+            values = np.array([line[way] for line in own])
+            text += (
+                f"| {rows} | {len(own)} | {way} | {values[:, 2].mean():.1f} | "
+                + " | ".join(_columns(own, way))
+                + " |\n"
+            )
+    return text
+
+
+def _columns(own: list[dict[str, Any]], way: str) -> Iterator[str]:
+    for j in range(2):
+        value = np.array([line[way][j] for line in own])
+        less = value - np.array([line["all"][j] for line in own])
+        yield f"{value.mean():.3f}"
+        yield "" if way == "all" else f"{less.mean():+.3f} ± {less.std() / np.sqrt(len(less)):.3f}"
+
+
+def main() -> None:
+    """Measure what is not there yet, then show."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--table", action="store_true")
+    arguments.add_argument("--jobs", type=int, default=2)
+    given = arguments.parse_args()
+    if not given.table:
+        measure(given.jobs)
+    text = report(read())
+    (HERE / "few_rows.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
