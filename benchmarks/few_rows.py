@@ -1,4 +1,4 @@
-"""With few rows, which members should an ensemble keep? The same trials are put together in three ways and judged on rows that nobody chose by.
+"""With few rows, which members should an ensemble keep? The same trials, put together in three ways and judged on rows that nobody chose by.
 
     .venv/bin/python benchmarks/few_rows.py [--jobs 2]     # an hour on two cores, resumes by itself
     .venv/bin/python benchmarks/few_rows.py --table
@@ -75,8 +75,9 @@ def measured(name: str, rows: int, seed: int, core: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="few-rows-") as scratch:
         folder = Path(scratch)
         train, test, target = parts(name, rows, seed, folder)
-        command = [sys.executable, "-m", "metalearner", "run", str(train), f"predict {target}" if target else "what is it?",
-                   "--budget", f"{SECONDS}s", "--test", str(test), "--seed", str(seed), "--out", str(folder / "run"), "--quiet"]  # fmt: skip
+        sentence = f"predict {target}" if target else "what is it?"
+        command = [sys.executable, "-m", "metalearner", "run", str(train), sentence, "--budget", f"{SECONDS}s", "--test", str(test),
+                   "--seed", str(seed), "--out", str(folder / "run"), "--quiet"]  # fmt: skip
         command += ["--target", target] if target else []
         environment = os.environ | {"METALEARNER_HOME": str(folder / "home")}
         pinned = ["taskset", "-c", str(core)] if sys.platform == "linux" else []
