@@ -1,4 +1,4 @@
-"""With few rows, which members should an ensemble keep? The same trials, put together in three ways and judged on rows that nobody chose by.
+"""Which members should an ensemble keep where rows are few? The same trials, put together in three ways, are judged on new rows.
 
     .venv/bin/python benchmarks/few_rows.py [--jobs 2]     # an hour on two cores, resumes by itself
     .venv/bin/python benchmarks/few_rows.py --table
@@ -170,7 +170,8 @@ def read() -> list[dict[str, Any]]:
 
 def report(lines: list[dict[str, Any]]) -> str:
     """Means over runs, and what the other ways lose or gain against `all` in a run, with the error of that mean."""
-    text = "# Members of an ensemble where rows are few\n\nMade by `.venv/bin/python benchmarks/few_rows.py`. Skill: 0 the naive baseline, 1 perfect.\n\n"
+    text = "# Members of an ensemble where rows are few\n\nMade by `.venv/bin/python benchmarks/few_rows.py`. "
+    text += "Skill: 0 the naive baseline, 1 perfect.\n\n"
     text += "| rows | runs | kept | members | skill | less `all` | finer skill | less `all` |\n|---|---|---|---|---|---|---|---|\n"
     for rows in ROWS:
         own = [line for line in lines if line["rows"] == rows and "all" in line]
