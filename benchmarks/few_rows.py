@@ -19,9 +19,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -127,12 +129,10 @@ def compared(
     if len(trials) < FEWEST:
         return found
     for way, constants in WAYS.items():
-        before = {name: getattr(ensemble, name) for name in constants}
-        for name, value in constants.items():
-            setattr(ensemble, name, value)
-        weights = ensemble.select(trials, folder, dataset, aim).weights
-        for name, value in before.items():
-            setattr(ensemble, name, value)
+        with ExitStack() as held:
+            for name, value in constants.items():
+                held.enter_context(patch.object(ensemble, name, value))
+            weights = ensemble.select(trials, folder, dataset, aim).weights
         together = aim.output.merge([said[n] for n in weights], list(weights.values()))
         scores = [aim.score(together, truth), judge.metrics[-1].score(truth, together, aim.state)]
         metrics = (judge.metrics[0], judge.metrics[-1])

@@ -49,9 +49,21 @@ class Run:
         """All trials, the best out-of-fold score first, failures last."""
         return rank(self.trials, self.registry.metrics[self.task.metric])
 
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """What each member of the packaged ensemble counts, by the name of its trial."""
+        return {m.trial: m.weight for m in self.bundle.predictor.members}
+
+    @property
+    def winner(self) -> Trial:
+        """The trial with most say in the packaged ensemble; of equals the better one out of fold.
+
+        The first of the leaderboard need not be in there: among many trials on few rows luck comes first.
+        """
+        return max(self.ranked, key=lambda t: self.weights.get(t.name, 0.0))
+
     def leaderboard(self) -> pd.DataFrame:
         """All trials, best first: family, score, skill, seconds, who proposed it, its weight in the ensemble."""
-        weights = {m.trial: m.weight for m in self.bundle.predictor.members}
         return pd.DataFrame(
             {
                 "trial": t.number,
@@ -60,7 +72,7 @@ class Run:
                 "skill": t.skill,
                 "seconds": round(t.cost, 2),
                 "arm": t.proposal.arm,
-                "weight": weights.get(t.name, 0.0),
+                "weight": self.weights.get(t.name, 0.0),
                 "rung": round(t.rung, 3),
                 "outcome": t.outcome,
                 "config": t.config.to_json(),
@@ -94,7 +106,7 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
-        card, winner = self.scorecard, self.ranked[0]
+        card, winner = self.scorecard, self.winner
         score = {k: getattr(card, k) for k in ("metric", "value", "low", "high", "baseline", "rows", "split", "others")}
         return plain(
             {

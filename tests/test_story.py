@@ -56,7 +56,11 @@ def test_the_result_has_what_programs_need(story):
     assert found["task"]["target"] == "sex" and found["task"]["output"] == "classification"
     assert found["score"]["low"] <= found["score"]["value"] <= found["score"]["high"]
     assert found["score"]["value"] > found["score"]["baseline"] + 0.2
-    assert found["winner"]["family"] and found["winner"]["config"]["production"]
+    heaviest = max(found["leaderboard"], key=lambda t: t["weight"])
+    assert heaviest["weight"] > 0 and found["winner"]["config"] == heaviest["config"], (
+        "the winner is in what is deployed"
+    )
+    assert found["winner"]["family"] == heaviest["family"]
     assert len(found["leaderboard"]) == 8
     assert found["bundle"] == str(folder / "bundle")
 

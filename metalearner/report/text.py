@@ -49,7 +49,7 @@ def summary(run: Run) -> str:
         score = row["outcome"] if pd.isna(row["score"]) else number(row["score"])
         lines.append(f"  {family:<22} {score:>8}  {row['seconds']:>6.1f} s  best of {len(rows)} tried{share}")
     lines += ["", *scorecard_lines(run.scorecard)]
-    winner = run.ranked[0].proposal
+    winner = run.winner.proposal
     lines += [
         "",
         f"why {winner.family}: {run.prior.reasons.get(winner.family, 'no prior reason')}",

@@ -7,7 +7,6 @@ tells how good the ensemble is.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -235,13 +234,14 @@ def _sufficient(weights: np.ndarray, stored: Sequence[np.ndarray], merit: Merit,
     """Of the heaviest members as many as it takes to be about as good as all of them; of few rows, to say about the same."""
     heaviest = np.argsort(-weights, kind="stable")
     together = _merged(stored, weights, aim)
-    whole, spread = merit(together), np.std(together, axis=0)
+    whole = merit(together)
+    differing = ALIKE * np.linalg.norm(together - together.mean(axis=0))
     for many in range(1, int((weights > 0).sum())):
         fewer = np.zeros_like(weights)
         fewer[heaviest[:many]] = weights[heaviest[:many]] / weights[heaviest[:many]].sum()
         said = _merged(stored, fewer, aim)
         if len(said) < TELLING:
-            enough = np.linalg.norm(said - together) <= ALIKE * np.linalg.norm(spread) * math.sqrt(len(said))
+            enough = np.linalg.norm(said - together) <= differing
         else:
             enough = merit(said) >= whole - ENOUGH * (1 - whole)
         if enough:
