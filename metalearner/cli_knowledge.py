@@ -93,15 +93,16 @@ def train(
 
 @kb.command("evaluate")
 def evaluate_base(as_json: JsonOption = False) -> None:
-    """What the base is worth: each group of data sets is forgotten in turn and searched with what is left."""
+    """What the base is worth: each part of the groups is forgotten in turn and searched with what is left."""
     from . import plugins
     from .kb.hindsight import hindsight
-    from .kb.replay import replay
+    from .kb.replay import cases, replay
     from .knowledge import Base
     from .report.text import hindsight_lines, replay_lines
 
     registry = plugins.load()
     base = Base.open(productions=registry.productions)
-    rows, told = replay(base, registry), hindsight(base, registry)
+    found = list(cases(base, registry))
+    rows, told = replay(base, found), hindsight(base, found)
     text = [*replay_lines(rows), "", *hindsight_lines(told)]
     typer.echo(json.dumps({"replay": rows, "hindsight": told}) if as_json else "\n".join(text))

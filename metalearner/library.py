@@ -92,7 +92,7 @@ def mine(base: Base, registry: Registry, ids: Collection[str]) -> list[Entry]:
         among = sorted({group for group, _ in uses})
         size = len(uses[0][1].walk())
         saved = len(uses) * (size - 1) - (size + 1)
-        gain = _gain(skeleton, nets, groups, registry)
+        gain = _gain(skeleton, frozenset(among), nets, groups, registry)
         if len(among) >= GROUPS and saved > 0 and gain is not None and gain < 0:
             meaning = _typical([part for _, part in uses], registry)
             symbol = registry.productions[meaning.production].symbol
@@ -152,11 +152,20 @@ def _subtrees(config: Config, registry: Registry) -> Iterator[Config]:
 
 
 def _gain(
-    skeleton: str, nets: Mapping[str, Mapping[str, tuple[Config, float]]], groups: Mapping[str, str], registry: Registry
+    skeleton: str,
+    among: frozenset[str],
+    nets: Mapping[str, Mapping[str, tuple[Config, float]]],
+    groups: Mapping[str, str],
+    registry: Registry,
 ) -> float | None:
-    """Mean over groups of the regret of composed networks with the subtree less that of those without; None for few groups."""
+    """Mean over groups of the regret of composed networks with the subtree less that of those without; None for few groups.
+
+    A group has a say only where the subtree recurs on enough others: what made it a candidate would judge in its own cause.
+    """
     gaps: dict[str, list[float]] = {}
     for i, regrets in nets.items():
+        if len(among - {groups[i]}) < GROUPS:
+            continue
         sides: tuple[list[float], list[float]] = ([], [])
         for config, regret in regrets.values():
             if any(encoder.parts for encoder in config.parts.get("encoder", ())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,57 +31,90 @@ def landmark(numbers: Mapping[str, float | None]) -> float | None:
 
 @dataclass(frozen=True)
 class Space:
-    """Centre and scale of each number over a set of descriptions."""
+    """Centre and scale of each number over a set of descriptions.
+
+    Only what most of them were asked counts, in the version in which most were: that a few were described by a newer probe, or
+    by one of a plugin, says nothing about the data.
+    """
 
     names: tuple[str, ...]
     centre: np.ndarray  # (p,)
     scale: np.ndarray  # (p,)
     words: int  # length of the sentence vectors
+    versions: Mapping[str, int]  # of the probes by name, that numbers are of
+    valid: np.ndarray  # (p,) share of the descriptions, of those that were asked, in which it was measurable
 
     @classmethod
     def fit(cls, descriptions: Sequence[Description]) -> Self:
         """Median and median absolute deviation; the standard deviation where more than half are equal."""
-        names = tuple(sorted({name for d in descriptions for name in d.numbers}))
-        values = _values(descriptions, names)
-        centre, scale = np.zeros(len(names)), np.ones(len(names))
+        probes = Counter(probe for d in descriptions for probe in _asked(d).items())
+        versions = dict(probe for probe, n in probes.items() if 2 * n > len(descriptions))
+        names = tuple(sorted({n for d in descriptions for n in d.numbers if _probe(n) in versions}))
+        values, asked = _values(descriptions, names, versions)
+        centre, scale, valid = np.zeros(len(names)), np.ones(len(names)), np.zeros(len(names))
         for j, column in enumerate(values.T):
             known = column[np.isfinite(column)]
+            valid[j] = len(known) / asked[:, j].sum()
             if len(known):
                 centre[j] = np.median(known)
                 spread = 1.4826 * float(np.median(np.abs(known - centre[j]))) or float(known.std())
                 # A few data sets that chance to agree must not make every other look far away.
                 scale[j] = max(spread, 0.02 + 0.05 * abs(centre[j]))
-        return cls(names, centre, scale, max((len(d.sentence) for d in descriptions), default=0))
+        words = max((len(d.sentence) for d in descriptions), default=0)
+        return cls(names, centre, scale, words, versions, valid)
 
     def standard(self, descriptions: Sequence[Description]) -> np.ndarray:
-        """(n, p) standardised and clipped numbers, NaN where not measurable."""
-        return np.clip((_values(descriptions, self.names) - self.centre) / self.scale, -CLIP, CLIP)
+        """(n, p) standardised and clipped numbers, NaN where not measurable or not asked in this version."""
+        values, _ = _values(descriptions, self.names, self.versions)
+        return np.clip((values - self.centre) / self.scale, -CLIP, CLIP)
 
     def points(self, descriptions: Sequence[Description]) -> np.ndarray:
-        """(n, 2p + words) float32: a unit of distance is a unit of standard deviation in every number."""
+        """(n, 2p + words) float32: a unit of distance is a unit of standard deviation in every number.
+
+        What was not asked lies where the most are.
+        """
         standard = self.standard(descriptions)
-        valid = np.isfinite(standard)
+        known = np.isfinite(standard)
+        _, asked = _values(descriptions, self.names, self.versions)
+        valid = np.where(asked, known, self.valid)
         words = np.zeros((len(descriptions), self.words))
         for row, d in zip(words, descriptions):
             if len(d.sentence) == self.words:
                 row[:] = d.sentence
         each = 1 / np.sqrt(max(1, len(self.names)))
-        blocks = [np.where(valid, standard, 0.0) * each, valid * VALID * each, words * SENTENCE]
+        blocks = [np.where(known, standard, 0.0) * each, valid * VALID * each, words * SENTENCE]
         return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists."""
-        return {"names": self.names, "centre": self.centre.tolist(), "scale": self.scale.tolist(), "words": self.words}
+        numbers = {"centre": self.centre.tolist(), "scale": self.scale.tolist(), "valid": self.valid.tolist()}
+        return {"names": self.names, **numbers, "words": self.words, "versions": dict(self.versions)}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         """What `to_json` gave."""
-        centre, scale = np.array(found["centre"]), np.array(found["scale"])
-        return cls(tuple(found["names"]), centre, scale, int(found["words"]))
+        centre, scale, valid = (np.array(found[name]) for name in ("centre", "scale", "valid"))
+        return cls(tuple(found["names"]), centre, scale, int(found["words"]), dict(found["versions"]), valid)
 
 
-def _values(descriptions: Sequence[Description], names: Sequence[str]) -> np.ndarray:
-    """(n, p) numbers, NaN where missing."""
+def _probe(name: str) -> str:
+    """Which probe measured a number."""
+    return name.partition(".")[0]
+
+
+def _asked(description: Description) -> Mapping[str, int]:
+    """The versions of the probes that measured; where none are noted, those of its numbers in their first."""
+    return description.probes or {_probe(name): 1 for name in description.numbers}
+
+
+def _values(
+    descriptions: Sequence[Description], names: Sequence[str], versions: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, p) numbers, NaN where missing; and (n, p) whether they were asked, in these versions of their probes."""
+    probes = [_asked(d) for d in descriptions]
+    asked = [[known.get(_probe(name)) == versions[_probe(name)] for name in names] for known in probes]
     table = [[d.numbers.get(name) for name in names] for d in descriptions]
-    values = np.array(table, dtype=np.float64).reshape(len(descriptions), len(names))  # None becomes NaN
-    return np.where(np.isfinite(values), values, np.nan)
+    shape = len(descriptions), len(names)
+    values = np.array(table, dtype=np.float64).reshape(shape)  # None becomes NaN
+    known = np.array(asked, dtype=bool).reshape(shape)
+    return np.where(known & np.isfinite(values), values, np.nan), known

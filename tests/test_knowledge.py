@@ -19,7 +19,7 @@ from metalearner.errors import RecordError, UserError
 from metalearner.grammar import complete
 from metalearner.home import home
 from metalearner.kinds import Production
-from metalearner.knowledge import Base, check_experience
+from metalearner.knowledge import Base, check_experience, store
 from metalearner.knowledge.groups import group, simple
 from metalearner.knowledge.plane import plane
 from metalearner.knowledge.retrieve import Index, weigh
@@ -27,6 +27,7 @@ from metalearner.knowledge.text import Line, append, read
 from metalearner.plugins import Registry
 from metalearner.ranges import Float, Int, Range
 from metalearner.records import Config, DatasetCard, Description, Experience, Sketch, Task, digest
+from metalearner.space import Space
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
@@ -272,6 +273,41 @@ def test_the_records_that_ship_know_the_presets_of_today(registry: Registry, tmp
         assert [n for n, ids in tried.items() if n in presets and not ids & presets[n]] == []
 
 
+def test_what_few_were_asked_says_nothing_about_who_is_near() -> None:
+    """A third of the descriptions has a probe more, or another version of one; where nothing else differs they are one point."""
+
+    def asked(i: int, **more: float) -> Description:
+        probes = {"size": 1, "classes": 1} | ({"newer": 1} if more else {})
+        return Description("1", {"size.rows": float(i % 4), "classes": 2.0, **more}, (), 0.5, {}, probes)
+
+    few = [asked(i, **{"newer.cost": 9.0}) for i in range(4)]
+    many = [asked(i) for i in range(8)]
+    space = Space.fit(few + many)
+    assert space.names == ("classes", "size.rows") and np.array_equal(space.points(few), space.points(many[:4]))
+    other = [replace(d, numbers={**d.numbers, "size.rows": 99.0}, probes={**d.probes, "size": 2}) for d in many[:4]]
+    space = Space.fit(other + many)
+    assert np.isnan(space.standard(other)[:, 1]).all() and np.allclose(space.points(other), space.points(other[:1]))
+    most = Space.fit(few * 3 + many)  # now most were: who was not lies in the middle of those
+    assert "newer.cost" in most.names and np.allclose(most.points(many[:4]), most.points(few))
+    assert Space.from_json(most.to_json()).points(many).tolist() == most.points(many).tolist()
+
+
+def test_what_was_trained_on_records_that_no_longer_ship_is_out_of_date(tmp_path: Path) -> None:
+    (tmp_path / "ships" / "records").mkdir(parents=True)
+    for i, name in enumerate("abcdef"):
+        of = card(name)
+        lines = [Line.of(of), Line.of(description(i), of.id)]
+        lines += [Line.of(experience(of, skill=0.1 * k, config=Config("linear", {"x": float(k)}))) for k in range(6)]
+        append(tmp_path / "ships" / "records" / "tabular.jsonl", lines)
+    with Base.open(tmp_path / "home", shipped=tmp_path / "ships") as base:
+        assert base.folders == [tmp_path / "ships" / "trained"] and base.embedder is None
+        base.build()
+        assert base.folders[0] == base.store.folder and base.embedder is not None
+    append(tmp_path / "ships" / "records" / "tabular.jsonl", [Line.of(card("g"))])
+    with Base.open(tmp_path / "home", shipped=tmp_path / "ships") as base:
+        assert base.folders == [tmp_path / "ships" / "trained"] and base.embedder is None
+
+
 def test_the_embedder_that_ships_says_who_is_near_though_not_all_were_described_by_the_same_probes(
     tmp_path: Path,
 ) -> None:
@@ -466,6 +502,16 @@ def test_build_reads_anew_and_counts(base: Base) -> None:
     fill(base)
     base.store.db.execute("DELETE FROM experiences")
     assert base.build() == {"datasets": 6, "descriptions": 6, "experiences": 12, "groups": 6, "indexed": 6}
+
+
+def test_a_file_is_read_in_parts(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(base)
+    for at_once in (1, 2, 18):  # the last takes the file to its end
+        monkeypatch.setattr(store, "AT_ONCE", at_once)
+        again = Base.open(tmp_path / f"again-{at_once}", shipped=None)
+        assert again.merge(tmp_path / "home" / "knowledge" / "records.jsonl") == []
+        again.store.sync([tmp_path / "home" / "knowledge" / "records.jsonl"], anew=True)
+        assert again.store.cards() == base.store.cards() and again.stats()["records"] == 12
 
 
 def test_a_thousand_records_open_fast(tmp_path: Path) -> None:

@@ -57,6 +57,19 @@ def without(recall: Recall, name: str) -> Recall:
     return Recall(kept, recall.nothing_like_it, {d: e for d, e in recall.experiences.items() if d != name})
 
 
+def test_made_neighbours_have_at_most_half_the_weight_however_well_they_agree():
+    """The run ranks configs as the made data sets do; still the real one counts for half."""
+    recall = remembered(
+        {"a": [(LINEAR, 0.9), (TREES, 0.5), (MLP, 0.1)], "b": [(LINEAR, 0.1), (TREES, 0.5), (MLP, 0.9)]}
+    )
+    made = replace(recall, neighbours=tuple(replace(n, made=n.name == "a") for n in recall.neighbours))
+    seen = [
+        replace(trial(c, i), score=s, skill=s) for i, (c, s) in enumerate([(LINEAR, 0.9), (TREES, 0.5), (MLP, 0.1)])
+    ]
+    free, held = (portfolio(r)._trusted(seen)[:2] for r in (recall, made))
+    assert free[0] > 10 * free[1] and held[0] == pytest.approx(held[1])
+
+
 def trial(config: Config, number: int, outcome: str = "ok", seconds: float = 1.0) -> Trial:
     score = 0.5 if outcome == "ok" else None
     return Trial(number, Proposal(config, config.production, "portfolio"), outcome, 0, 1.0, score, score, seconds, 1.0)

@@ -35,12 +35,12 @@ def skills(kind, configs):
 
 @pytest.fixture
 def base(tmp_path, registry, experience):
-    """Ten data sets of two kinds, no two of one group."""
+    """Twenty data sets of two kinds, no two of one group."""
     found = Base.open(tmp_path / "home", shipped=None)
     configs = [
         (grammar.complete(p, registry.productions), name) for name in FAMILIES for p in registry.families[name].presets
     ]
-    for i in range(10):
+    for i in range(20):
         one = card(f"set {i}")
         worth = skills(i % 2, configs)
         tried = [experience(one, c, f, s) for (c, f), s in zip(configs, worth)]
@@ -49,8 +49,8 @@ def base(tmp_path, registry, experience):
 
 
 def test_every_arm_reaches_the_best_and_those_that_know_reach_it_sooner(base, registry):
-    rows = replay.replay(base, registry)
-    assert {r["dataset"] for r in rows} == {f"set {i}" for i in range(10)}
+    rows = replay.replay(base, list(replay.cases(base, registry)))
+    assert {r["dataset"] for r in rows} == {f"set {i}" for i in range(20)}
     for row in rows:
         reached = [row["regret"][str(k)] for k in replay.AT]
         assert reached == sorted(reached, reverse=True) and reached[-1] == pytest.approx(0.0)
@@ -64,8 +64,8 @@ def test_every_arm_reaches_the_best_and_those_that_know_reach_it_sooner(base, re
 
 
 def test_hindsight_judges_the_families_named_first_and_the_forecast(base, registry):
-    rows = hindsight(base, registry)
-    assert len(rows) == 10 and all(r["named"] and r["believed"] for r in rows)
+    rows = hindsight(base, list(replay.cases(base, registry)))
+    assert len(rows) == 20 and all(r["named"] and r["believed"] for r in rows)
     assert all(r["low"] <= r["truth"] <= r["high"] for r in rows)  # on all of them the best reaches .9
     lines = hindsight_lines(rows)
     assert lines[0].count("for 100%") >= 2 and "cover 100%" in lines[1]
@@ -73,7 +73,7 @@ def test_hindsight_judges_the_families_named_first_and_the_forecast(base, regist
 
 
 def test_an_empty_base_says_so(tmp_path, registry):
-    assert replay.replay(Base.open(tmp_path / "home", shipped=None), registry) == []
+    assert list(replay.cases(Base.open(tmp_path / "home", shipped=None), registry)) == []
     assert "No data set" in replay_lines([])[0]
 
 

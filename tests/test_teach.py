@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metalearner import grammar, library
-from metalearner.kb import teach
+from metalearner.kb import replay, teach
 from metalearner.kinds import Moment
 from metalearner.knowledge import Base, Memory
 from metalearner.propose import RANKER, Ranker, Vocabulary, lessons
@@ -66,9 +66,9 @@ def test_what_a_ranker_knows_better_decides_between_gains():
 
 def test_a_ranker_finds_what_neighbours_hide(base, registry, tmp_path, monkeypatch):
     monkeypatch.setattr(lessons, "STEPS", 500)
-    teach.learn(base, registry, teach.known_well(base)).save(tmp_path / RANKER)
+    teach.learn(base, registry, replay.known_well(base), None).save(tmp_path / RANKER)
     ranker = Ranker.find([tmp_path / "nowhere", tmp_path])
-    known = teach.case(next(iter(base.cards())), Memory(base.archive), registry)
+    known = replay.case(next(iter(base.cards())), Memory(base.archive), registry)
     regrets = [
         replace(known, everything={e.config.id: e for e in base.experiences(i)}).regrets for i in by_name(base)[:2]
     ]
@@ -89,7 +89,7 @@ def test_only_a_ranker_that_won_beyond_doubt_is_kept(base, registry, monkeypatch
     monkeypatch.setattr(lessons, "STEPS", 2)
     for low, high, kept in ((-0.2, -0.1, True), (-0.2, 0.1, False)):
         monkeypatch.setattr(teach, "challenge", lambda *_, low=low, high=high: teach.Verdict([], -0.1, low, high))
-        assert teach.teach(base, registry, base.folders[0], lambda line: None) == kept
+        assert teach.teach(base, registry, base.store.folder, lambda line: None) == kept
         assert (Ranker.find(base.folders) is not None) == kept
         assert base.stats()["learnt"]["since"] == 0
 
@@ -102,14 +102,14 @@ def test_where_neighbours_say_it_all_no_ranker_is_used(tmp_path, registry, exper
         card = DatasetCard(f"set {i}", f"group {i}", "tabular", 400, f"hash of {i}")
         tried = [experience(card, c, f, s) for (c, f), s in zip(configs, np.linspace(0.9, 0.3, len(configs)))]
         found.add(card, described(i, 0), tried)
-    assert not teach.teach(found, registry, found.folders[0], lambda line: None)
+    assert not teach.teach(found, registry, found.store.folder, lambda line: None)
     assert Ranker.find(found.folders) is None
 
 
 def test_parts_keep_groups_whole_and_hold_everything_once(base):
-    ids = teach.known_well(base)
-    parts = teach.parts(base, ids)
-    assert sorted(i for part in parts for i in part) == sorted(ids) and len(parts) == teach.PARTS
+    ids = replay.known_well(base)
+    parts = replay.parts(base, ids)
+    assert sorted(i for part in parts for i in part) == sorted(ids) and len(parts) == replay.PARTS
 
 
 # -- the library -------------------------------------------------------------------------------------
@@ -159,9 +159,33 @@ def test_what_recurs_among_winners_of_unrelated_data_becomes_a_production(compos
     assert spelled == entry.meaning and not grammar.check(spelled, registry.productions)
 
 
-def test_two_groups_are_not_enough_and_made_data_have_no_say(composed, registry):
+def test_two_groups_are_not_enough(composed, registry):
     ids = sorted(composed.cards(), key=lambda i: composed.cards()[i].name)
     assert library.mine(composed, registry, ids[:2]) == []
+
+
+def test_made_data_have_no_say(composed, registry, monkeypatch):
+    made = {i: replace(card, synthetic=True) for i, card in composed.cards().items()}
+    monkeypatch.setattr(composed.archive, "_cards", made)
+    assert library.mine(composed, registry, list(made)) == []
+
+
+def test_no_group_judges_what_it_made_a_candidate(composed, registry):
+    """On three groups two others are left to have made it one: nobody may say what it is worth."""
+    ids = sorted(composed.cards(), key=lambda i: composed.cards()[i].name)
+    assert library.mine(composed, registry, ids[:3]) == []
+    assert library.mine(composed, registry, ids[:4]) != []
+
+
+def test_learning_anew_is_due_when_the_base_has_grown_by_a_tenth(base, registry, experience, monkeypatch):
+    monkeypatch.setattr(teach, "challenge", lambda *_: teach.Verdict([], 0.0, -0.1, 0.1))
+    assert teach.due(base) == 40
+    teach.teach(base, registry, base.store.folder, lambda line: None)
+    assert teach.due(base) == 0
+    for i in range(40, 50):
+        assert teach.due(base) == 0
+        base.add(DatasetCard(f"set {i}", f"group {i}", "tabular", 400, f"hash of {i}"), described(i, 0), [])
+    assert teach.due(base) == 10
 
 
 def test_a_library_that_cannot_be_said_is_left_out(tmp_path, registry):

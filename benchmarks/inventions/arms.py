@@ -85,9 +85,9 @@ def search(source: str, arm: str, seed: int, seconds: float, core: int) -> dict[
         base = Base.open(folder / "home", shipped=without_modality(folder / "base"), productions=registry.productions)
         if arm == ALL:  # the library learns from what is left alone
             entries = library.mine(base, registry, list(base.cards()))
-            library.save(entries, base.folders[0] / library.LIBRARY)
+            library.save(entries, base.store.folder / library.LIBRARY)
         named = (
-            tuple(registry.families)
+            tuple(name for name, family in registry.families.items() if not family.evidence)
             if arm in (CATALOGUE_TPE, CATALOGUE_META)
             else (INVENTED,)
             if arm == UNIFORM

@@ -17,7 +17,8 @@ from metalearner.kb.prepared import prepared
 from metalearner.kb.replay import known_well
 from metalearner.kb.teach import challenge, learn
 from metalearner.kinds import Job, Moment, Proposer, Rung, Scope
-from metalearner.knowledge import Base, Memory, aligned
+from metalearner.knowledge import Base, Embedder, Memory, aligned
+from metalearner.knowledge.base import EMBEDDER
 from metalearner.propose import RANKER, Blocks, Portfolio, Ranker, propose
 from metalearner.records import Proposal, Recall, Trial, digest
 from metalearner.sources import catalogue
@@ -38,7 +39,7 @@ class Held:
     """The groups that are judged, and what was trained without them."""
 
     ids: frozenset[str]
-    folder: Path  # holds the library, and the ranker where it passed the gate, which saw none of these groups
+    folder: Path  # holds embedder, library, and the ranker where it passed the gate; they saw none of these groups
 
 
 def hold_out(base: Base, names: Sequence[str], place: Path) -> Held:
@@ -58,9 +59,12 @@ def hold_out(base: Base, names: Sequence[str], place: Path) -> Held:
         print((folder / VERDICT).read_text(), flush=True)
         return Held(ids, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    embedder = aligned(base.archive, base.cards().keys() - ids)
+    if embedder:
+        embedder.save(folder / EMBEDDER)
     verdict = challenge(base, registry, known, print)
     print(verdict, flush=True)
-    ranker = learn(base, registry, known) if verdict.better else None
+    ranker = learn(base, registry, known, embedder) if verdict.better else None
     if ranker:
         ranker.save(folder / RANKER)
     library.save(library.mine(base, registry, known), folder / library.LIBRARY)
@@ -80,8 +84,7 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
         families = setting.families | setting.called_for(description)
         card = setting.dataset.card
         # An embedder that knows none of the groups that are judged; neighbours may be of any group but this one.
-        known = base.cards().keys() - held.ids
-        embedder = aligned(base.archive, known, base.embedder.steps) if base.embedder else None
+        embedder = Embedder.load(held.folder / EMBEDDER) if (held.folder / EMBEDDER).exists() else None
         memory = Memory(base.archive, base.archive.kin(card, description), embedder)
         recall = memory.recall(description, setting.task)
         ranker, learnt = Ranker.find([held.folder]), library.find([held.folder], registry)

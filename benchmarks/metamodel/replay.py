@@ -11,8 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from metalearner.kb import teach
-from metalearner.kb.replay import ARMS, Case, asked, by_group, case, difference, known_well, regrets, replayed, samples
+from metalearner.kb.replay import (
+    ARMS,
+    PARTS,
+    Case,
+    asked,
+    by_group,
+    case,
+    difference,
+    known_well,
+    parts,
+    regrets,
+    replayed,
+    samples,
+    strangers,
+)
+from metalearner.kb.teach import learn
 from metalearner.knowledge import Base, Memory, aligned
 from metalearner.knowledge.memory import Archive
 from metalearner.plugins import Registry
@@ -46,25 +60,22 @@ def rows(base: Base, registry: Registry, say: Callable[[str], None]) -> list[dic
         "M1, no probes": Altered(base, _counted),
     }
     found: list[dict[str, Any]] = []
-    for part, held in enumerate(teach.parts(base, ids)):
+    for part, held in enumerate(parts(base, ids)):
         known = [i for i in ids if i not in held]
         real = [i for i in sorted(held) if not base.cards()[i].synthetic]
-        ranker, trees = teach.learn(base, registry, known), Trees(base, registry, known)
         embedder = aligned(base.archive, known)
-        forgotten = base.cards().keys() - set(known)
-        plain = Memory(base.archive, forgotten)
-        memories = {
-            "M1, embedding": Memory(base.archive, forgotten, embedder),
-            **{name: Memory(archive, forgotten) for name, archive in altered.items()},
-            **{
-                f"M1, {share:.0%} of the groups": Memory(base.archive, forgotten | _lost(base, known, share))
-                for share in SHARES
-            },
+        steps = embedder.steps if embedder else None
+        ranker, trees = learn(base, registry, known, embedder), Trees(base, registry, known)
+        memories = {"M1, no embedding": remembered(base.archive, known, 0)}
+        memories |= {name: remembered(archive, known, steps) for name, archive in altered.items()}
+        memories |= {
+            f"M1, {share:.0%} of the groups": remembered(base.archive, _kept(base, known, share), steps)
+            for share in SHARES
         }
-        for i in real:
-            one = case(i, plain, registry)
+        for one in strangers(base, registry, real, known, embedder):
             if not one.telling:
                 continue
+            i = one.card.id
             arms: dict[str, Any] = {**ARMS, TREES: (trees.arm, False)}
             if ranker:
                 judge = ranker.about(one.description)
@@ -72,8 +83,13 @@ def rows(base: Base, registry: Registry, say: Callable[[str], None]) -> list[dic
             found += replayed(one, groups[i], arms)
             for name, memory in memories.items():
                 found += replayed(case(i, memory, registry), groups[i], {name: (samples, False)})
-        say(f"part {part + 1} of {teach.PARTS}: {len(real)} data sets")
+        say(f"part {part + 1} of {PARTS}: {len(real)} data sets")
     return found
+
+
+def remembered(archive: Archive, known: Collection[str], steps: int | None) -> Memory:
+    """What is left of an archive when these data sets alone are known; an embedder without steps is the plain space."""
+    return Memory(archive, archive.cards.keys() - set(known), aligned(archive, known, steps) if steps else None)
 
 
 def _counted(description: Description) -> Description:
@@ -82,12 +98,12 @@ def _counted(description: Description) -> Description:
     return replace(description, numbers=numbers)
 
 
-def _lost(base: Base, known: Sequence[str], share: float) -> set[str]:
-    """Data sets of all but a share of the groups, drawn by chance."""
+def _kept(base: Base, known: Sequence[str], share: float) -> list[str]:
+    """Data sets of a share of the groups, drawn by chance."""
     groups = base.archive.groups(names=True)
     names = sorted({groups[i] for i in known})
     kept = set(np.random.default_rng(0).permutation(names)[: round(share * len(names))])
-    return {i for i in known if groups[i] not in kept}
+    return [i for i in known if groups[i] in kept]
 
 
 class Trees:

@@ -19,6 +19,10 @@ from ..steps.learn import experience
 from .course import Course, extent
 from .gang import Gang
 from .prepared import prepared, seconds
+from .teach import due, opened, teach
+
+# To learn from the base takes some twenty minutes: less than this many hours are for growing alone.
+LEARNING = 1.0
 
 
 def grow(
@@ -26,10 +30,16 @@ def grow(
 ) -> None:
     """Data set after data set, those of groups the base knows least first: presets, what search finds, second seeds.
 
-    Each trial is written as soon as it is finished: stopping at any moment loses nothing, starting again goes on.
+    Each trial is written as soon as it is finished: stopping at any moment loses nothing, starting again goes on. Where the base has
+    grown much since anything was learnt from it, that comes first, if there is the time.
     """
     until = time.monotonic() + 3600 * hours
     base = Base.open(productions=registry.productions)
+    if hours >= LEARNING:
+        with opened(shipped, registry) as (whole, place):
+            if new := due(whole):
+                say(f"{new} data sets came since something was learnt from all: learning anew")
+                teach(whole, registry, place, say)
     folder = home() / "grow"
     folder.mkdir(parents=True, exist_ok=True)
     finished = Finished(folder / "finished.txt", registry)

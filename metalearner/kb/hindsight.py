@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..kinds import Moment
 from ..knowledge import Base
-from ..plugins import Registry
 from ..propose import propose
 from ..propose.forecast import LEVEL, skills
 from ..propose.regret import FLAT, pasts, weighted_quantile
 from ..records import Experience
 from ..space import landmark
-from .replay import Case, cases
+from .replay import Case
 
 # Families that are looked at, of those proposed first.
 FIRST = 3
 
 
-def hindsight(base: Base, registry: Registry) -> list[dict[str, Any]]:
-    """A row for each real data set, told as a stranger: its group is forgotten."""
-    found = list(cases(base, registry))
+def hindsight(base: Base, found: Sequence[Case]) -> list[dict[str, Any]]:
+    """A row for each of these data sets, which the base was asked about as strangers."""
     right = {c.card.id: best_families(base.experiences(c.card.id)) for c in found}
     rows = []
     for one in found:

@@ -1,4 +1,6 @@
-"""How much the knowledge base is worth: each group of data sets is forgotten in turn, then searched with what is left.
+"""How much the knowledge base is worth: each part of the groups of data sets is forgotten in turn, then searched with what is left.
+
+What is left is asked as a run asks it, through an embedder, which was trained on that alone.
 
 A replay fits nothing: what a config achieves is read from the records of the data set that was forgotten, so it chooses among
 configs that were tried there: the presets, which were tried everywhere. What a search once found on that very data set is left
@@ -7,7 +9,7 @@ out, for it knew them. Regret is normalised on each data set: 0 is the best pres
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,13 +18,14 @@ import numpy as np
 
 from .. import grammar
 from ..kinds import Family, Metric, Moment
-from ..knowledge import Base, Memory
+from ..knowledge import Base, Embedder, Memory, aligned
 from ..plugins import Registry
 from ..propose import Judge, Portfolio, propose
 from ..propose.regret import CEILING, FLAT
 from ..records import DatasetCard, Description, Experience, Proposal, Recall, Task, Trial
 
 AT = (1, 2, 3, 5, 10, 20, 50)  # trials after which regret is read
+PARTS = 5  # that groups are left out in
 FEWEST = 12  # configs that must be known of a data set to learn from it
 FEWEST_PRESETS = 5  # and presets among them to replay it
 SEEDS = 10  # of what depends on chance
@@ -109,14 +112,29 @@ Arm = Callable[[Case, int], Iterator[str]]  # the ids of configs in the order in
 
 
 def cases(base: Base, registry: Registry) -> Iterator[Case]:
-    """Every real data set that is known well enough, with its group forgotten."""
-    archive = base.archive
-    for i in known_well(base):
-        card, description = archive.cards[i], archive.descriptions()[i]
-        if not card.synthetic:
-            one = case(i, Memory(archive, archive.kin(card, description)), registry)
-            if one.telling:
-                yield one
+    """Every real data set that is known well enough, as a stranger to what the other parts of the groups know."""
+    cards, described = base.cards(), sorted(base.archive.descriptions())
+    enough = {i for i in known_well(base) if not cards[i].synthetic}
+    for held in parts(base, described):
+        known = [i for i in described if i not in held]
+        found = strangers(base, registry, sorted(held & enough), known, aligned(base.archive, known))
+        yield from (one for one in found if one.telling)
+
+
+def parts(base: Base, ids: Collection[str]) -> list[frozenset[str]]:
+    """Data sets by parts, whole groups in each; names count as groups."""
+    groups = base.archive.groups(names=True)
+    names = sorted({groups[i] for i in ids})
+    part = {name: n % PARTS for n, name in enumerate(np.random.default_rng(0).permutation(names))}
+    return [frozenset(i for i in ids if part[groups[i]] == n) for n in range(PARTS)]
+
+
+def strangers(
+    base: Base, registry: Registry, asked_about: Sequence[str], known: Collection[str], embedder: Embedder | None
+) -> list[Case]:
+    """Data sets as a base sees them that knows these alone, and an embedder that was trained on no others."""
+    memory = Memory(base.archive, base.cards().keys() - set(known), embedder)
+    return [case(i, memory, registry) for i in asked_about]
 
 
 def known_well(base: Base) -> list[str]:
@@ -199,9 +217,9 @@ ARMS: dict[str, tuple[Arm, bool]] = {  # and whether chance has a say
 # -- the figures -------------------------------------------------------------------------------------
 
 
-def replay(base: Base, registry: Registry) -> list[dict[str, Any]]:
+def replay(base: Base, found: Iterable[Case]) -> list[dict[str, Any]]:
     """The rows of every case and arm."""
-    return [row for one in cases(base, registry) for row in replayed(one, base.groups()[one.card.id], ARMS)]
+    return [row for one in found for row in replayed(one, base.groups()[one.card.id], ARMS)]
 
 
 def replayed(case: Case, group: str, arms: Mapping[str, tuple[Arm, bool]]) -> Iterator[dict[str, Any]]:

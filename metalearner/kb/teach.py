@@ -18,17 +18,30 @@ import numpy as np
 
 from .. import library
 from ..errors import UserError
-from ..knowledge import LEARNT, SHIPPED, TRAINED, Base, Memory, aligned
-from ..knowledge.memory import MADE
+from ..knowledge import LEARNT, SHIPPED, TRAINED, Base, Embedder, aligned
 from ..plugins import Registry
 from ..propose import RANKER, Lesson, Ranker, Vocabulary, train
 from ..propose.lessons import LEAST
 from ..propose.portfolio import START
 from ..propose.ranker import State
-from .replay import Case, asked, by_group, case, difference_of, known_well, portfolio, regrets, replayed, samples
+from ..weights import MADE
+from .replay import (
+    PARTS,
+    Case,
+    asked,
+    by_group,
+    difference_of,
+    known_well,
+    parts,
+    portfolio,
+    regrets,
+    replayed,
+    samples,
+    strangers,
+)
 
-# Parts that groups are left out in.
-PARTS = 5
+# What is learnt is learnt again when so many data sets came, and the base has grown by this share.
+FEWEST_NEW, GROWN = 10, 0.1
 # A state of a lesson is what is known after so many trials.
 AFTER = (0, 0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 30)
 # Trials come from the front of what M1 would try: the chance falls with the place on this scale.
@@ -76,6 +89,13 @@ def opened(shipped: bool, registry: Registry) -> Iterator[tuple[Base, Path]]:
         yield base, folder
 
 
+def due(base: Base) -> int:
+    """How many data sets came since something was last learnt from all of them; 0 where it is too soon to learn again."""
+    learnt = base.learnt()
+    known, since = learnt.get("data_sets", 0), learnt.get("since", len(base.cards()))
+    return since if since >= max(FEWEST_NEW, known * GROWN) else 0
+
+
 def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], None]) -> bool:
     """Embedder, library and ranker from a base, kept in a folder; whether the ranker won against M1 and is in use from now on."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +109,7 @@ def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], Non
     verdict = challenge(base, registry, known_well(base), say)
     file = folder / RANKER
     say(str(verdict))
-    ranker = learn(base, registry, known_well(base)) if verdict.better else None
+    ranker = learn(base, registry, known_well(base), embedder) if verdict.better else None
     if ranker is None:
         file.unlink(missing_ok=True)
     else:
@@ -104,9 +124,10 @@ def challenge(base: Base, registry: Registry, ids: Collection[str], say: Callabl
     groups = base.groups()
     for part, held in enumerate(parts(base, ids)):
         known = [i for i in ids if i not in held]
-        ranker = learn(base, registry, known)
-        strangers = recalled(base, registry, [i for i in sorted(held) if not base.cards()[i].synthetic], known)
-        for one in strangers:
+        embedder = aligned(base.archive, known)
+        ranker = learn(base, registry, known, embedder)
+        real = [i for i in sorted(held) if not base.cards()[i].synthetic]
+        for one in strangers(base, registry, real, known, embedder):
             if ranker is not None and one.telling:
                 rows += replayed(one, groups[one.card.id], _arms(ranker, one))
         say(f"part {part + 1} of {PARTS}: {len(held)} data sets by what {len(known)} others know")
@@ -128,30 +149,16 @@ def _arms(ranker: Ranker, one: Case) -> Any:
     }
 
 
-def learn(base: Base, registry: Registry, ids: Collection[str]) -> Ranker | None:
-    """A ranker from these data sets, each told as a stranger to the others."""
-    strangers: list[Case] = []
+def learn(base: Base, registry: Registry, ids: Collection[str], embedder: Embedder | None) -> Ranker | None:
+    """A ranker from these data sets, each told as a stranger to the others; the embedders of parts are trained as long as theirs."""
+    found: list[Case] = []
     for held in parts(base, ids):
         known = [i for i in ids if i not in held]
-        strangers += recalled(base, registry, sorted(held), known)
-    vocabulary = Vocabulary.fit([[e.config for e in c.everything.values()] for c in strangers], LEAST)
+        alike = aligned(base.archive, known, embedder.steps) if embedder else None
+        found += strangers(base, registry, sorted(held), known, alike)
+    vocabulary = Vocabulary.fit([[e.config for e in c.everything.values()] for c in found], LEAST)
     rng = np.random.default_rng(0)
-    return train([lesson(c, vocabulary, rng) for c in strangers], vocabulary)
-
-
-def recalled(base: Base, registry: Registry, asked_about: Sequence[str], known: Collection[str]) -> list[Case]:
-    """Data sets as strangers to a base that knows these alone."""
-    embedder = aligned(base.archive, known, base.embedder.steps) if base.embedder else None
-    memory = Memory(base.archive, base.cards().keys() - set(known), embedder)
-    return [case(i, memory, registry) for i in asked_about]
-
-
-def parts(base: Base, ids: Collection[str]) -> list[frozenset[str]]:
-    """Data sets by parts, whole groups in each; names count as groups."""
-    groups = base.archive.groups(names=True)
-    names = sorted({groups[i] for i in ids})
-    part = {name: n % PARTS for n, name in enumerate(np.random.default_rng(0).permutation(names))}
-    return [frozenset(i for i in ids if part[groups[i]] == n) for n in range(PARTS)]
+    return train([lesson(c, vocabulary, rng) for c in found], vocabulary)
 
 
 def lesson(one: Case, vocabulary: Vocabulary, rng: np.random.Generator) -> Lesson:

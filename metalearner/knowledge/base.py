@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import RecordError
 from ..home import home as user_home
 from ..kinds import Production
-from ..records import FULL, DatasetCard, Description, Experience, Recall, Task, canonical
+from ..records import FULL, DatasetCard, Description, Experience, Recall, Task, canonical, digest
 from . import places, text
 from .embedder import Embedder
 from .growth import growth
@@ -29,6 +29,8 @@ SHIPPED = places.shipped()
 EMBEDDER, TRAINED = "embedder.npz", "trained"
 # What `kb train` found, and on how many data sets.
 LEARNT = "learnt.json"
+# Which of the records that ship the user's own trained files know.
+KNOWS = "knows.txt"
 
 
 class Base:
@@ -156,6 +158,8 @@ class Base:
         """Learn an embedder from the records and keep it there; None where there are too few to begin with."""
         file = folder / EMBEDDER
         found = aligned(self.archive, self.cards())
+        if folder == self.store.folder:
+            (folder / KNOWS).write_text(self._shipped_now())
         if found is not None:
             found.save(file)
         else:
@@ -165,9 +169,21 @@ class Base:
 
     @property
     def folders(self) -> list[Path]:
-        """Where what was trained lies: the user's own, else what ships."""
-        shipped = self.shipped / TRAINED if self.shipped else None
-        return [folder for folder in (self.store.folder, shipped) if folder is not None]
+        """Where what was trained lies: the user's own, else what ships.
+
+        What the user trained on records that no longer ship is out of date. After a whole `kb train` there is all in the user's
+        folder that earned its place.
+        """
+        shipped = [self.shipped / TRAINED] if self.shipped else []
+        own = self.store.folder
+        if own is None or not (own / KNOWS).exists() or (own / KNOWS).read_text() != self._shipped_now():
+            return shipped
+        return [own] if (own / LEARNT).exists() else [own, *shipped]
+
+    def _shipped_now(self) -> str:
+        """The records that ship, as one digest."""
+        files = sorted((self.shipped / "records").glob("*.jsonl*")) if self.shipped else []
+        return digest([(file.name, file.stat().st_size) for file in files])
 
     @property
     def embedder(self) -> Embedder | None:
@@ -215,7 +231,10 @@ class Base:
         `Memory.recall`.
         """
         if blind is not None:
-            return Memory(self.archive, self.archive.kin(blind, description)).recall(description, task, k)
+            forgotten = self.archive.kin(blind, description)
+            rest = self.cards().keys() - forgotten
+            embedder = aligned(self.archive, rest, self.embedder.steps) if self.embedder else None
+            return Memory(self.archive, forgotten, embedder).recall(description, task, k)
         if self._memory is None:
             self._memory = Memory(self.archive, embedder=self.embedder)
         return self._memory.recall(description, task, k)

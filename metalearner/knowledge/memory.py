@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +12,11 @@ from .. import grammar
 from ..kinds import Production
 from ..records import FULL, Config, DatasetCard, Description, Experience, Neighbour, Recall, Task
 from ..space import landmark
+from ..weights import bounded
 from .embedder import Embedder, train
 from .groups import group
 from .retrieve import Index, weigh
 from .store import Store
-
-# Of the weight of all neighbours, what made data sets may have.
-MADE = 0.5
 
 
 class Archive:
@@ -113,7 +111,8 @@ class Memory:
         for (i, distance), weight in zip(found, weights):
             family, skill = best(experiences[i])
             shared, reached = index.shared(description, i), landmark(index.numbers(i))
-            neighbours.append(Neighbour(i, cards[i].name, groups[i], weight, distance, family, skill, shared, reached))
+            named = i, cards[i].name, groups[i]
+            neighbours.append(Neighbour(*named, weight, distance, family, skill, shared, reached, cards[i].synthetic))
         return Recall(tuple(neighbours), doubt, experiences)
 
     def index(self, version: str, output: str | None = None) -> Index:
@@ -165,19 +164,6 @@ def skills(experiences: Iterable[Experience]) -> dict[str, float]:
         if _counts(e) and e.skill is not None:
             found.setdefault(e.config.id, []).append(e.skill)
     return {config: float(np.mean(values)) for config, values in found.items()}
-
-
-def bounded(weights: Sequence[float], made: Sequence[bool]) -> list[float]:
-    """The weights, those of made data sets no more than MADE of all where there are real ones beside them.
-
-    >>> bounded([0.6, 0.2, 0.1], [True, False, False])
-    [0.45, 0.3, 0.15]
-    """
-    total, theirs = sum(weights), sum(w for w, m in zip(weights, made) if m)
-    if theirs <= MADE * total or theirs == total:
-        return list(weights)
-    down, up = MADE * total / theirs, (1 - MADE) * total / (total - theirs)
-    return [round(w * (down if m else up), 12) for w, m in zip(weights, made)]
 
 
 def _counts(e: Experience) -> bool:

@@ -19,6 +19,8 @@ from ..records import DatasetCard, Description, Experience, digest
 from . import text
 from .trust import check_card, check_description, check_experience
 
+# Lines that are read before they are written: a large base does not have to fit into memory.
+AT_ONCE = 20_000
 TABLES = ("datasets", "descriptions", "experiences", "sources")
 
 
@@ -94,8 +96,11 @@ class Store:
                 for table in TABLES:
                     self.db.conn.execute(f"DELETE FROM {table}")
             for path, (size, mtime) in now.items():
-                found = text.read(Path(path), before[path]["known"] if path in before else 0)
+                found = text.read(Path(path), before[path]["known"] if path in before else 0, AT_ONCE)
                 notes += [*found.notes, *self._insert(found.lines, Path(path).name)]
+                while len(found.lines) == AT_ONCE:
+                    found = text.read(Path(path), found.known, AT_ONCE)
+                    notes += [*found.notes, *self._insert(found.lines, Path(path).name)]
                 seen = {"path": path, "size": size, "mtime": mtime, "known": found.known, "digest": found.digest}
                 self.db.table("sources").insert(seen, replace=True)
             self.db.conn.commit()

@@ -14,6 +14,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -101,8 +102,8 @@ def pack(file: Path, lines: Iterable[Line]) -> None:
     part.replace(file)
 
 
-def read(file: Path, start: int = 0) -> Excerpt:
-    """All whole lines from byte `start` on; what is torn, malformed or not what its id says is noted and left out."""
+def read(file: Path, start: int = 0, most: float = math.inf) -> Excerpt:
+    """Whole lines from byte `start` on, at most so many; what is torn, malformed or not what its id says is noted and left out."""
     data = _bytes(file)
     lines, notes, known = [], [], start
     for raw in data[start:].splitlines(keepends=True):
@@ -118,6 +119,8 @@ def read(file: Path, start: int = 0) -> Excerpt:
         if line is not None:
             lines.append(line)
         known += len(raw)
+        if len(lines) >= most:
+            break
     return Excerpt(tuple(lines), known, hashlib.sha256(data[:known]).hexdigest(), tuple(notes))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..kinds import Family, Moment, Prior, Proposer
 from ..records import Config, Proposal, Recall, Trial, best_of_each
+from ..weights import bounded
 from .agreement import trust
 from .candidates import CALLED_FOR, UNTRIED, Candidate, candidates
 from .choice import ByGain, Choice, InOrder
@@ -118,7 +119,10 @@ class Portfolio(Proposer):
 
     def _trusted(self, seen: Sequence[Trial]) -> np.ndarray:
         """Weights (t,) of past data sets after what was seen."""
-        weights = self.weights * trust(seen, self.place, self.regrets) if self.listens else self.weights
+        if not self.listens:
+            return self.weights
+        weights = self.weights * trust(seen, self.place, self.regrets)
+        weights[: len(self.past)] = bounded(weights[: len(self.past)], [p.neighbour.made for p in self.past])
         return weights * (self.weights.sum() / weights.sum())
 
     def state(self, seen: Sequence[Trial], encode: Callable[[Sequence[Config]], np.ndarray]) -> State:

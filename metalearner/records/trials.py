@@ -27,6 +27,7 @@ class Neighbour(Record):
     best_skill: float | None  # 0 naive baseline, 1 perfect
     shared: tuple[str, ...] = ()  # the descriptors that bring it near
     landmark: float | None = None  # what the best of the cheap learners in its description reached
+    made: bool = False  # by a recipe of ours, not measured in the world
 
 
 @dataclass(frozen=True)
