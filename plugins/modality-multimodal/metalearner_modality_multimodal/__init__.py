@@ -24,23 +24,25 @@ def register_transforms() -> list[Transform]:
 
 @hookimpl
 def register_productions() -> list[Production]:
-    """The root of fused networks, and the ways to fuse."""
+    """The roots of fused networks and of what looks at cells alone, and the ways to fuse."""
+    from .cells import Cells
     from .fusion import PRODUCTIONS
 
-    return list(PRODUCTIONS)
+    return [*PRODUCTIONS, Cells()]
 
 
 @hookimpl
 def register_learners() -> list[Learner]:
-    """Networks over several views."""
+    """Networks over several views, and what looks at cells alone."""
+    from .cells import CellsLearner
     from .fusion import FusedLearner
 
-    return [FusedLearner()]
+    return [FusedLearner(), CellsLearner()]
 
 
 @hookimpl
 def register_families() -> list[Family]:
-    """One for each way to fuse."""
-    from .fusion import FAMILIES
+    """One for each way to fuse, and for each learner on cells alone."""
+    from . import cells, fusion
 
-    return list(FAMILIES)
+    return [*fusion.FAMILIES, *cells.FAMILIES]

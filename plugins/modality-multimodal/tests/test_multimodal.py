@@ -34,6 +34,12 @@ def picture(light, size=12, seed=0):
     return Image.fromarray((noise + light).astype(np.uint8))
 
 
+def base64_of(shown):
+    file = BytesIO()
+    shown.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
 def house_rows(folder, n=60, seed=0):
     """Each of three fields tells a third of the price: an area, how light a picture is, a word of the text."""
     rng = np.random.default_rng(seed)
@@ -213,3 +219,18 @@ def test_all_fields_together_beat_each_alone(houses, tmp_path, monkeypatch):
     said = bundle.predict([{"area": 150.0, "about": "near park"}])  # the picture is not there
     assert np.isfinite(said["prediction"]).all()
     assert json.loads((tmp_path / "whole" / "run.json").read_text())["task"]["modality"] == "multimodal"
+
+
+def test_what_looks_at_cells_alone_sees_nothing_else_and_comes_back_the_same(houses, tmp_path, monkeypatch):
+    monkeypatch.setenv("METALEARNER_HOME", str(tmp_path / "home"))
+    options = {"target": "price", "budget": "3trials", "workers": 1}
+    families = ("cells-linear", "cells-trees", "cells-kernel-ridge")
+    run = metalearner.fit(houses, out=tmp_path / "run", families=families, **options)
+    assert set(run.leaderboard()["family"]) == {*families}
+    bundle = metalearner.open_bundle(tmp_path / "run" / "bundle")
+    row = {"area": 150.0, "about": "near park", "photo": base64_of(picture(20))}
+    said, other, larger = (
+        bundle.predict([{**row, **changed}])["prediction"][0]
+        for changed in ({}, {"about": "motorway", "photo": base64_of(picture(170))}, {"area": 60.0})
+    )
+    assert said == other and said != larger
