@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ class Story:
     listen: Listener = lambda event: None
     began: float = field(default_factory=time.monotonic)
     failed: Callable[[], Iterable[tuple[str, str]]] = tuple  # callbacks that gave up since, and why
+
+    def __post_init__(self) -> None:
+        """Cut what a killed process of this run left of a line: the next event would be joined to it."""
+        if self.file.exists():
+            os.truncate(self.file, self.file.read_bytes().rfind(b"\n") + 1)
 
     def tell(self, stage: str, **facts: Any) -> None:
         """One event: the stage it belongs to, seconds since the run began, and the facts."""

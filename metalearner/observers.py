@@ -1,15 +1,27 @@
-"""The callbacks of a run, each in a process of its own that reads what the run writes: the run does not wait for them."""
+"""Who is told of a run: callbacks, each in a process of its own that reads what the run writes, and at its end the plugins."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import pluggy
 
 # What callbacks say goes below this folder of the run, a file each.
 FOLDER = "callbacks"
+
+
+def tell(hook: pluggy.HookRelay, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every plugin that wants to know of finished runs is told of this one; (name, why) of each that raised."""
+    for told in hook.run_finished.get_hookimpls():
+        try:
+            told.function(*[run for _ in told.argnames])
+        except Exception as problem:  # a run that is stored is none the worse
+            yield told.plugin_name, f"{type(problem).__name__}: {problem}"
 
 
 class Observers:

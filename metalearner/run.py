@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from . import machine, runs, sources
 from .data import read
 from .events import Listener, Story
 from .knowledge import Base
-from .observers import Observers
+from .observers import Observers, tell
 from .plugins import Registry
 from .request import Request
 from .result import Run
-from .search import Clock, interruptible
+from .search import Clock, interruptible, ledger
 from .steps.finish import combine, deliver, judge, measure
 from .steps.foresee import foresee
 from .steps.hunt import seek, set_out, workers
@@ -40,6 +39,7 @@ def run(
     for name in request.callbacks:
         registry.get("callbacks", name)
     with runs.owned(request, source.name) as folder, interruptible(clock):
+        clock.count(ledger.read(folder / "trials"))
         observers = Observers(request.callbacks, folder)
         story = Story(folder / "events.jsonl", listen, clock.began, observers.failed)
         reading = None if prepared(folder) else read(source.source, registry.modalities)
@@ -47,18 +47,17 @@ def run(
             setting, sealed = formulate_and_prepare(request, source, reading, registry, folder, story)
             hunt = set_out(request, executor, clock, setting, sealed, folder, story, warm)
             foresight = foresee(setting, base or Base.open(productions=registry.productions), request, story)
-            trials, stopped = seek(hunt, request, setting, sealed, foresight, story)
+            trials, stopped = seek(hunt, request, setting, foresight, story)
         warm.wait()
         ensemble = combine(trials, sealed, folder, setting, clock, story)
-        answers, held = measure(ensemble, sealed, setting, folder)
+        answers, held = measure(ensemble, sealed, setting, folder, hunt.opened)
         scorecard = judge(answers, held, ensemble.predictor.state, trials, setting, foresight, clock, story)
         limits = deliver(folder, ensemble, trials, answers, scorecard, setting, clock, story)
         kept, refused = learn(trials, setting, foresight) if request.learn else (0, [])
         done = Run(folder, setting.task, tuple(trials), scorecard, foresight.prior, clock.elapsed, registry,
                    clock.interrupted, stopped, limits, machine.cpu_seconds())  # fmt: skip
-        (folder / "run.json").write_text(json.dumps(done.to_json(), indent=1))
+        runs.write(folder / "run.json", done.to_json())
         story.tell("learned", records=kept, refused=refused, seconds=clock.elapsed, done=True)
-        registry.hook.run_finished(run=done.to_json())
-        for name, why in observers.close(LAST_WORDS):
+        for name, why in (*tell(registry.hook, done.to_json()), *observers.close(LAST_WORDS)):
             story.tell("callback", name=name, problem=why)
         return done

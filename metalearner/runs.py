@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from . import disk, machine
 from .errors import RunError, UserError
@@ -51,19 +52,29 @@ def owned(request: Request, name: str) -> Iterator[Path]:
         if (folder / "run.json").exists():
             raise UserError(f"'{folder}' holds a finished run.", "", "Name another folder with --out.")
         try:
-            (folder / "request.json").write_text(json.dumps(plain(request.to_json()), indent=1))
+            write(folder / "request.json", request.to_json())
             yield folder
         except OSError as problem:
             if disk.full(folder):
                 raise disk.no_room(folder) from problem
             raise
-        except UserError:  # nothing half-written is left of what could not be begun
-            if fresh:
+        except UserError:  # nothing half-written is left of what could not be begun; what was tried is never lost
+            if fresh and not any((folder / "trials").glob("[0-9]*")):
                 shutil.rmtree(folder, ignore_errors=True)
                 if request.out is None:
                     with contextlib.suppress(OSError):  # runs/ itself, if nothing else is in it
                         folder.parent.rmdir()
             raise
+
+
+def write(file: Path, told: Any) -> None:
+    """JSON that is there whole, or not at all, whenever this process ends; a file that says the same keeps its date."""
+    text = json.dumps(plain(told), indent=1)
+    if file.exists() and file.read_text() == text:
+        return
+    part = file.with_name(f".{file.name}")
+    part.write_text(text)
+    part.replace(file)
 
 
 def owner(folder: Path) -> int | None:

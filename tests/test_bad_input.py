@@ -11,14 +11,18 @@ import struct
 import time
 import tracemalloc
 import wave
+from base64 import b64encode
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import metalearner
 from metalearner import backbones, plugins
 from metalearner.data.prepare import Split, prepare
 from metalearner.data.read import read
+from metalearner.deploy import Bundle
 from metalearner.errors import UserError
 from metalearner.task import Wish, find_target, formulate
 
@@ -68,11 +72,11 @@ def at_rate(rate: int, samples: int = 2000) -> bytes:
     return bytes(whole)
 
 
-def flac() -> bytes:
+def flac(seed: int = 0) -> bytes:
     import soundfile
 
     out = io.BytesIO()
-    soundfile.write(out, np.random.default_rng(0).normal(size=4000) * 0.1, 8000, format="FLAC")
+    soundfile.write(out, np.random.default_rng(seed).normal(size=4000) * 0.1, 8000, format="FLAC")
     return out.getvalue()
 
 
@@ -190,6 +194,109 @@ def test_what_is_broken_is_refused_or_counted(case: str, tmp_path: Path, registr
     finally:
         tracemalloc.stop()
     assert time.monotonic() - began < SECONDS and peak < MEGABYTES, (time.monotonic() - began, peak)
+
+
+# Rows to predict
+
+PHOTO = 240  # pixels a side: more than is kept
+
+
+def damaged() -> bytes:
+    """A FLAC file with a hole in the middle."""
+    whole = flac()
+    return whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :]
+
+
+def base64(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):  # type: ignore[no-untyped-def]
+    """A tiny model of each kind of data, opened as whoever predicts opens it."""
+    sources = {
+        "pictures": files("x.png", lambda i: png(i, PHOTO)),
+        "recordings": files("x.flac", flac),
+        "texts": lines(),
+    }
+
+    @cache
+    def bundle(kind: str) -> Bundle:
+        folder = tmp_path_factory.mktemp(kind)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("METALEARNER_HOME", str(folder / "home"))
+            options = {"families": ("linear",), "executor": "inline", "test": "none", "learn": False, "cold": True}
+            metalearner.fit(sources[kind](folder), budget="1trials", target="label", out=folder / "run", **options)
+        return metalearner.open_bundle(folder / "run" / "bundle")
+
+    return bundle
+
+
+def placed(name: str, content: bytes):  # type: ignore[no-untyped-def]
+    """A folder of two files, the second of which is this."""
+
+    def make(folder: Path) -> Path:
+        (folder / "new").mkdir()
+        (folder / "new" / f"0{name}").write_bytes(png(0, PHOTO) if name.endswith("png") else flac())
+        (folder / "new" / f"1{name}").write_bytes(content)
+        return folder / "new"
+
+    return make
+
+
+def sent(*rows: dict[str, object]):  # type: ignore[no-untyped-def]
+    return lambda folder: [*rows]
+
+
+PHOTOGRAPH, TONE = {"image": base64(png(0, PHOTO))}, {"signal": base64(sound())}
+PREDICTED = {
+    # name: (kind, rows, words of the error) or (kind, rows, answers)
+    "a truncated picture": ("pictures", placed("x.png", png(9, 64)[:3000]), "1x.png"),
+    "an empty picture": ("pictures", placed("x.png", b""), "1x.png"),
+    "a truncated picture sent": ("pictures", sent(PHOTOGRAPH, {"image": base64(png(9, 64)[:3000])}), "in row 2"),
+    "a picture of 3.6 billion pixels sent": ("pictures", sent({"image": base64(bomb())}), "in row 1"),
+    "a row without a picture": ("pictures", sent(PHOTOGRAPH, {}), "Row 2 has no column 'image'"),
+    "sound pictures": ("pictures", sent(PHOTOGRAPH, {"image": base64(png(1, 7))}), 2),
+    "a recording of no bytes": ("recordings", placed("x.flac", b""), "1x.flac: empty file"),
+    "a recording without samples": ("recordings", placed("x.wav", sound(0, samples=0)), "1x.wav: no samples"),
+    "a recording damaged within": ("recordings", placed("x.flac", damaged()), "1x.flac: not a FLAC file"),
+    "a recording of no bytes sent": ("recordings", sent(TONE, {"signal": ""}), "row 2 cannot be read: empty file"),
+    "a recording without samples sent": ("recordings", sent({"signal": base64(sound(samples=0))}), "no samples"),
+    "a recording damaged within sent": ("recordings", sent({"signal": base64(damaged())}), "not a FLAC file"),
+    "sound recordings": ("recordings", sent(TONE, {"signal": base64(flac())}), 2),
+    "empty texts": ("texts", sent({"text": ""}, {"text": None}, {"text": " "}, {}), 4),
+    "texts that are none": ("texts", sent({"text": 3}, {"text": ["a"]}, {"text": {"a": 1}}), 3),
+    "a text of half a character": ("texts", sent({"text": "\ud800"}), 1),
+    "a text of 10 MB": ("texts", sent({"text": LONG}, {"text": "good"}), 2),
+    "no text column": ("texts", sent({"words": "good"}), "no column 'text'"),
+}
+
+
+@pytest.mark.parametrize("case", PREDICTED)
+def test_what_is_broken_is_refused_or_answered_at_prediction(case: str, fitted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    kind, make, expected = PREDICTED[case]
+    bundle = fitted(kind)
+    if isinstance(expected, str):
+        with pytest.raises(UserError) as caught:
+            bundle.predict(make(tmp_path))
+        in_three_parts(caught.value, expected)
+    else:
+        found = bundle.predict(make(tmp_path))
+        assert len(found) == expected and set(found["prediction"]) <= {"a", "b"}
+        assert np.isfinite(found[["p_a", "p_b"]].to_numpy()).all()
+
+
+def test_photographs_are_kept_large_and_looked_at_small(fitted) -> None:  # type: ignore[no-untyped-def]
+    predictor = fitted("pictures").predictor
+    fields = predictor.decode([PHOTOGRAPH])
+    assert fields["image"].shape == (1, 224, 224, 3)
+    assert predictor.transform.apply(predictor.transforms[0], fields)["image"].values.shape == (1, 64, 64, 3)
+
+
+def test_a_long_text_is_read_as_its_beginning(fitted) -> None:  # type: ignore[no-untyped-def]
+    bundle = fitted("texts")
+    whole, cut = (bundle.predict([{"text": text}]) for text in (LONG, LONG[:100_000]))
+    assert whole.equals(cut)
 
 
 # Pretrained models

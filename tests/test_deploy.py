@@ -155,6 +155,14 @@ def test_the_card_begins_with_the_hub_s_metadata(written):
     assert result["dataset"]["name"] == "pairs" and result["dataset"]["split"] == found.split
 
 
+def test_the_card_tells_onnx_from_packed_forms():
+    places = {"members/00007/0/model.onnx": 0.0, "members/00007/1/form.json": 0.0, "members/00000/0/form.json": 0.0}
+    text = card(pairs.predictor(tiny={}), None, {"rows": 1, "seed": 5}, {"proven": places})
+    lines = {line.split(" | ")[0]: line.split(" | ")[3:] for line in text.splitlines() if line.startswith("| ")}
+    assert lines["| configuration"] == ["as ONNX", "packed |"]
+    assert lines["| line"] == ["0 of 2", "1 of 2 |"] and lines["| tiny"] == ["1 of 2", "1 of 2 |"]
+
+
 def test_the_hub_itself_reads_the_card(written):
     hub = pytest.importorskip("huggingface_hub")
     data = hub.ModelCard.load(written / "README.md", ignore_metadata_errors=False).data

@@ -12,7 +12,7 @@ from torch import nn
 from metalearner.errors import Pruned
 from metalearner.grammar.build import Net
 from metalearner.grammar.cost import multiply_adds
-from metalearner.train.gates import Limits, gate
+from metalearner.train.gates import gate
 from metalearner.train.losses import CrossEntropy, Squared
 
 
@@ -41,7 +41,7 @@ def network(**arguments):
 
 
 def test_facts_of_a_network():
-    facts = gate(network(), *batch(), CrossEntropy(), Limits())
+    facts = gate(network(), *batch(), CrossEntropy())
     assert facts["parameters"] == 6 * 16 + 16 + 2 * 16 + 16 * 3 + 3
     assert facts["multiply_adds"] == 6 * 16 + 16 * 3
     assert facts["megabytes"] > 16e-6 * facts["parameters"] and facts["ms_row"] > 0
@@ -56,23 +56,15 @@ def test_nothing_is_changed():
     net.bias.grad = torch.ones_like(net.bias)
     before = {k: v.clone() for k, v in net.state_dict().items()}
     modes, random = [m.training for m in net.modules()], torch.get_rng_state()
-    gate(net, *batch(), CrossEntropy(), Limits())
+    gate(net, *batch(), CrossEntropy())
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert [m.training for m in net.modules()] == modes and torch.equal(torch.get_rng_state(), random)
     assert torch.equal(net.bias.grad, torch.ones_like(net.bias)) and net.weight.grad is None
 
 
-@pytest.mark.parametrize(
-    ("limits", "said"),
-    [
-        (Limits(parameters=100), "parameters"),
-        (Limits(megabytes=1e-4), "MB of memory for training"),
-        (Limits(milliseconds=1e-6), "ms for a single row"),
-    ],
-)
-def test_a_limit_is_a_limit(limits, said):
-    with pytest.raises(Pruned, match=said) as found:
-        gate(network(), *batch(), CrossEntropy(), limits)
+def test_more_memory_than_is_allowed_is_refused():
+    with pytest.raises(Pruned, match="MB of memory for training") as found:
+        gate(network(), *batch(), CrossEntropy(), 1e-4)
     assert pickle.loads(pickle.dumps(found.value)).args == found.value.args, "it must survive the trip from a worker"
 
 
@@ -81,20 +73,20 @@ def test_nothing_of_the_look_stays_in_memory():
         gc.collect()
         return sum(type(one) in (torch.Tensor, nn.Parameter) for one in gc.get_objects())
 
-    gate(network(), *batch(), CrossEntropy(), Limits())  # what is imported and cached once
+    gate(network(), *batch(), CrossEntropy())  # what is imported and cached once
     before = tensors()
     for _ in range(3):
-        gate(network(), *batch(), CrossEntropy(), Limits())
+        gate(network(), *batch(), CrossEntropy())
     assert tensors() == before
 
 
 def test_what_is_not_finite_is_pruned():
     with pytest.raises(Pruned, match="not finite"):
-        gate(network(factor=float("inf")), *batch(), CrossEntropy(), Limits())
+        gate(network(factor=float("inf")), *batch(), CrossEntropy())
 
 
 def test_memory_grows_with_the_batch():
-    small, large = (gate(network(), *batch(n), CrossEntropy(), Limits())["megabytes"] for n in (64, 4096))
+    small, large = (gate(network(), *batch(n), CrossEntropy())["megabytes"] for n in (64, 4096))
     assert large > 10 * small
 
 
@@ -106,7 +98,7 @@ def test_members_share_the_target():
     encoder = Two()
     encoder.members = 2
     inputs, target = batch()
-    assert gate(Net({"x": encoder}, 1), inputs, target.float(), Squared(), Limits())["zero_cost"]["snip"] is not None
+    assert gate(Net({"x": encoder}, 1), inputs, target.float(), Squared())["zero_cost"]["snip"] is not None
 
 
 def test_a_layer_may_give_a_mask_beside_its_features():
@@ -122,7 +114,7 @@ def test_a_layer_may_give_a_mask_beside_its_features():
         def forward(self, values, codes, mask):
             return self.masked(super().forward(values, codes, mask))[0]
 
-    assert gate(Net({"x": Outer()}, 3), *batch(), CrossEntropy(), Limits())["zero_cost"]["naswot"] is not None
+    assert gate(Net({"x": Outer()}, 3), *batch(), CrossEntropy())["zero_cost"]["naswot"] is not None
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3)])

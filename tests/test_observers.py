@@ -58,6 +58,10 @@ class Slow(Callback):
 @hookimpl
 def register_callbacks():
     return [Keeper(), Broken(), Slow()]
+
+@hookimpl
+def run_finished(run):
+    raise KeyError("tracker")
 """
 
 
@@ -103,6 +107,9 @@ def test_a_run_is_heard_whole_and_a_callback_that_breaks_is_told_once(table, tmp
     assert done.scorecard.value > 0.7
     (broken,) = [e for e in heard if e["stage"] == "callback" and e["name"] == "broken"]
     assert broken["problem"] == "OSError: no such server"
+    assert "KeyError: 'tracker'" in [e["problem"] for e in heard if e["stage"] == "callback"], (
+        "nor does a hook end a run"
+    )
     assert "Traceback" in (tmp_path / "run" / FOLDER / "broken.txt").read_text(), "the whole story is kept"
     diary = tmp_path / "run" / "diary.jsonl"
     until(lambda: '"end"' in diary.read_text())
@@ -148,6 +155,16 @@ def test_events_are_followed_as_they_are_written_and_a_half_written_one_is_waite
     going[0] = False
     listener.join(10)
     assert [e["stage"] for e in heard] == ["formulate", "prepare"] and not listener.is_alive()
+
+
+def test_what_a_killed_run_left_of_a_line_is_cut(tmp_path):
+    file = tmp_path / "events.jsonl"
+    Story(file).tell("formulate")
+    with file.open("a") as out:
+        out.write('{"stage": "pre')
+    Story(file).tell("prepare")
+    assert [e["stage"] for e in events.read(file)] == ["formulate", "prepare"]
+    assert [e["stage"] for e in events.follow(file, lambda: False)] == ["formulate", "prepare"]
 
 
 def test_following_ends_with_the_event_that_says_so_or_with_the_owner_of_the_run(tmp_path):

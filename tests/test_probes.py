@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from metalearner import grammar
 from metalearner.arrays import Tensor
 from metalearner.describe.complexity import Complexity
 from metalearner.describe.locality import Locality
@@ -183,6 +184,7 @@ def test_a_table_that_is_a_picture_is_searched_as_one(tmp_path, registry, shuffl
     from metalearner.request import Request
     from metalearner.sources import find
     from metalearner.steps.foresee import foresee
+    from metalearner.steps.hunt import productions
     from metalearner.steps.understand import formulate_and_prepare
     from metalearner.task import Wish
 
@@ -209,6 +211,10 @@ def test_a_table_that_is_a_picture_is_searched_as_one(tmp_path, registry, shuffl
     (found, *_) = foresight.families["folded-resnet"].presets
     numbers = found.parts["encoder"][0].numbers
     assert numbers["recovered"] if shuffled else numbers["row"] == 12
+    (view,), known = setting.views.values(), productions(setting, foresight)
+    derived = [grammar.derive("tokeniser", view, {"reshape": known["reshape"]}, rng) for _ in range(20)]
+    rows = {node.numbers["row"] for node in derived}
+    assert len(rows) > 1 if shuffled else rows == {12}
     (convolved, *_) = foresight.families["folded-random-conv"].presets
     assert {k: convolved.numbers[k] for k in ("row", "recovered")} == {k: numbers[k] for k in ("row", "recovered")}
 
@@ -253,3 +259,5 @@ def test_a_recovered_layout_is_a_grid_of_all_columns():
     (ragged,) = seen(Topology(), digits()[:, :60], "columns")
     assert np.isnan(np.array(ragged.values)).sum() == 4
     assert seen(Topology(), digits()[:, :20], "columns") == []
+    (widest,) = seen(Topology(), rng.normal(size=(50, 576, 1)), "columns")
+    assert np.array(widest.values).shape == (24, 24)

@@ -103,6 +103,14 @@ def test_regret_is_measured_between_best_and_median_and_failures_are_at_the_ceil
     assert past.imputed("unheard-of") is None
 
 
+def test_what_crashed_on_one_fold_failed_but_what_had_no_time_there_did_not() -> None:
+    recall = remembered({"a": TWO["a"]})
+    rocket, slow = (replace(experience("a", Config(n), None, 1.0), rung=0.2) for n in ("rocket", "slow"))
+    tried = (*recall.experiences["a"], rocket, replace(slow, outcome="timeout"))
+    (past,) = pasts(replace(recall, experiences={"a": tried}))
+    assert past.imputed("rocket") == CEILING and past.imputed("slow") is None
+
+
 def test_seeds_are_averaged_and_partial_fits_left_out() -> None:
     lucky = [experience("a", LINEAR, s, 1.0) for s in (0.9, 0.5)]
     partial = replace(experience("a", TREES, 1.0, 1.0), rung=0.1)

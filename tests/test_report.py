@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ import metalearner
 from metalearner import machine, runs
 from metalearner.errors import UserError
 from metalearner.evaluate import Answers
+from metalearner.events import Story
 from metalearner.markup import card
 from metalearner.outputs import Classification, Regression
 from metalearner.pictures import Picture, Series, ticks
@@ -22,6 +24,7 @@ from metalearner.report.account import Account
 from metalearner.report.examples import examples, outcome, png, worst
 from metalearner.report.page import report
 from metalearner.report.svg import svg
+from metalearner.report.text import description_lines
 from metalearner.request import Request, parse_budget
 from metalearner.run import run
 from metalearner.task import Wish
@@ -119,6 +122,58 @@ def test_what_a_notebook_shows_touches_nothing_else_on_its_page():
     assert "prefers-color-scheme" not in style  # the notebook says itself whether it is dark
 
 
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory, registry):
+    """A run that is described and no further: 8x8 digits as a table of 64 columns; and its look."""
+    from sklearn.datasets import load_digits
+
+    from metalearner.look import look
+
+    folder = tmp_path_factory.mktemp("digits")
+    x, y = load_digits(return_X_y=True)
+    columns = [*(f"p{i}" for i in range(64)), "digit"]
+    np.savetxt(folder / "digits.csv", np.c_[x, y][:700], "%d", ",", header=",".join(columns), comments="")
+    request = Request(str(folder / "digits.csv"), Wish("which digit?", "digit"), cold=True)
+    seen = look(request, registry, pictures=True, into=folder)
+    Story(folder / "events.jsonl").tell("describe", numbers=seen["description"]["numbers"], seconds=1)
+    (folder / "request.json").write_text(json.dumps(request.to_json(), default=str))
+    return folder, seen
+
+
+def test_a_report_shows_what_probes_saw_as_long_as_the_data_are_there(digits, registry, tmp_path):
+    folder, seen = digits
+    shown = re.search(r"<h2>What probes saw of the data</h2>(.*?)</section>", report(folder, registry)).group(1)
+    titles = [
+        "correlation against lag",
+        "columns laid out by resemblance, the spread of each",
+        "intact against shuffled",
+    ]
+    assert re.findall("<h3>(.*?)</h3>", shown)[:3] == titles
+    grid, pair = re.findall(r"<svg.*?</svg>", shown)[1:3]
+    assert grid.count("<rect") == 64
+    numbers = seen["description"]["numbers"]
+    folded, gain = numbers["order.folded"], numbers["order.folded_gain"]
+    assert gain > 0.01 and f">{folded:.2f}<" in pair and f">{folded - gain:.2f}<" in pair
+    assert ">intact<" in pair and ">shuffled<" in pair and "folded in rows" in shown.split("standard errors: ")[1]
+    kept = shutil.copytree(folder, tmp_path / "run")
+    shutil.rmtree(kept / "data")
+    left = report(kept, registry)
+    assert "intact against shuffled" in left and "correlation against lag" not in left
+
+
+def test_a_description_in_a_terminal_holds_what_is_measured_intact_and_shuffled(digits):
+    numbers = digits[1]["description"]["numbers"]
+    folded, gain = numbers["order.folded"], numbers["order.folded_gain"]
+    (line,) = [line for line in description_lines(digits[1]) if "folded in rows" in line]
+    assert f"{folded:.2f} intact, {folded - gain:.2f} shuffled" in line
+
+
+def test_a_run_whose_data_were_removed_is_told_of(told, registry, tmp_path):
+    kept = shutil.copytree(told, tmp_path / "run")
+    shutil.rmtree(kept / "data")
+    assert "How good it is" in report(kept, registry)
+
+
 def test_every_member_of_the_model_is_drawn(told, registry):
     account = Account.open(told)
     made = re.search(r"<h2>What it is made of</h2>(.*?)</section>", report(told, registry)).group(1)
@@ -175,7 +230,8 @@ def test_pictures_survive_json_and_say_nothing_unescaped():
     nasty = Picture(NASTY, NASTY, NASTY, NASTY, (Series(NASTY, (0.0, 1.0), (1.0, None), "points", (NASTY,)),))
     assert Picture.from_json(json.loads(json.dumps(nasty.to_json()))) == nasty
     grid = Picture("m", "", NASTY, NASTY, grid=((1, 0), (2, 5)), rows=(NASTY, "b"), columns=("a", NASTY))
-    for picture in (nasty, grid):
+    bars = tuple(Series(NASTY, (NASTY, "b"), (0.5, low), "bars", (NASTY,)) for low in (None, -0.5))
+    for picture in (nasty, grid, Picture("b", "", NASTY, NASTY, bars)):
         assert "<script" not in svg(picture) and "<svg" in svg(picture)
     assert svg(Picture("nothing", "")) == ""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -173,6 +175,28 @@ def test_configs_of_one_shape_are_fitted_side_by_side_once_one_of_them_was_seen(
         assert len({grammar.shape(p.config, PRODUCTIONS) for p in job.proposals}) == 1
 
 
+def test_how_many_are_fitted_side_by_side_is_judged_by_the_rung_they_are_fitted_on():
+    rungs, proposal = Rungs([200] * 5, LEARNERS, PRODUCTIONS), Presets().ask(1, [], Moment())[0]
+    facts = {"folds": 5, "share": 1.0, "fit_seconds": 2.0, "rows": 7}
+    seen = [Trial(0, proposal, "ok", 0, 1.0, 0.5, 0.5, 2.0, 1.0, facts)]
+    told = rungs.facts_of_shape(proposal, Rung(folds=1), seen)
+    assert told == {"folds": 1, "share": 1.0, "fit_seconds": pytest.approx(0.4), "rows": 7}
+    assert rungs.facts_of_shape(proposal, Rung(), seen) == facts
+
+
+def test_a_trial_that_was_lost_on_a_cheap_rung_is_no_full_one_and_ended_now():
+    def lose(job):
+        lost = tried(job.numbers[0], job.proposals[0])
+        return [replace(lost, outcome="crash", score=None, skill=None, rung=job.rung.share, finished=0.0, facts={})]
+
+    executor = Here(lose)
+    search = hunt(Budget(60.0), executor)
+    search.clock.began -= 5.0
+    trials = search.run(proposer())
+    assert executor.done[0].rung.folds == 1 and trials[0].rung == 0.5
+    assert all(t.finished >= 5.0 for t in trials)
+
+
 def test_what_takes_no_time_is_fitted_in_full_at_once():
     executor = Here(lambda job: fitted(job, seconds=0.1))
     hunt(Budget(None, 20), executor).run(proposer())
@@ -312,6 +336,23 @@ def test_resuming_goes_on_where_the_trials_end():
     assert not known & {grammar.complete(c, PRODUCTIONS).id for c in again}
 
 
+def test_a_resumed_search_keeps_back_what_its_trials_will_take(tmp_path):
+    from metalearner.request import Request
+    from metalearner.steps import hunt
+    from metalearner.steps.seconds import reserve
+
+    slow = replace(tried(0, Presets().ask(1, [], Moment())[0]), facts={"row_seconds": 0.01, "folds": 1})
+    (tmp_path / "trials").mkdir()
+    ledger.keep(tmp_path / "trials", slow)
+    folds = [(np.arange(100), np.arange(100))] * 2
+    dataset = SimpleNamespace(folds=folds, apart=np.arange(120))
+    setting = SimpleNamespace(dataset=dataset, registry=SimpleNamespace(learners=LEARNERS, productions=PRODUCTIONS),
+                              task=SimpleNamespace(goal=None), levels=None, families={}, aim=None)  # fmt: skip
+    clock, warm = Clock(Budget(100.0), reserve=reserve(Budget(100.0))), SimpleNamespace(begin=lambda: None)
+    hunt.set_out(Request("x", budget=clock.budget), Here(), clock, setting, None, tmp_path, None, warm)
+    assert clock.reserve == pytest.approx(reserve(clock.budget) + 1.0)
+
+
 def test_an_interrupt_keeps_what_is_done():
     search = hunt(Budget(60.0))
 
@@ -378,6 +419,32 @@ def test_a_worker_that_dies_or_hangs_costs_one_trial(x, outcome, monkeypatch):
             while not trials:
                 trials = executor.collect(1.0)
             assert trials[0].outcome == (outcome if number == 0 else "ok")
+    finally:
+        executor.stop()
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_worker_that_dies_while_it_is_idle_costs_nothing(noticed, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent / "workers")
+    from moody import Moody
+
+    executor = LocalProcesses()
+    executor.start(Moody(), 1)
+    try:
+        while not executor.idle():
+            executor.collect(1.0)
+        process = executor._workers[0].process
+        process.kill()
+        process.join()
+        if noticed:
+            assert executor.collect(5.0) == [] and executor.idle() == 0
+        executor.submit(
+            Job((0,), (Proposal(Config("curve", {"x": 0.5}), "curve", "test"),), Rung(1.0, time.monotonic() + 30))
+        )
+        trials = []
+        while not trials:
+            trials = executor.collect(1.0)
+        assert trials[0].outcome == "ok"
     finally:
         executor.stop()
 

@@ -7,7 +7,9 @@ import json
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ from fastapi.testclient import TestClient
 
 from metalearner.arrays import Fields
 from metalearner.deploy import Bundle, package
-from metalearner.deploy.batcher import Batcher, Busy
+from metalearner.deploy import serve as serving
+from metalearner.deploy.batcher import Batcher
 from metalearner.deploy.serve import MOST_BYTES, create_app, serve
 from metalearner.errors import DataError, UserError
 from metalearner.monitor import reference
@@ -35,6 +38,11 @@ def bundle(request, tmp_path_factory) -> Bundle:
     drift = reference(predictor.modality, fields, predictor.schema, {})
     folder = tmp_path_factory.mktemp("served") / "bundle"
     return package(folder, predictor, pairs.scorecard(predictor), drift, {}, fields, pairs.registry(), 0.0)
+
+
+def changed(kind, bundle):
+    """The bundle's predictor as one of another class."""
+    return kind(**{name: getattr(bundle.predictor, name) for name in bundle.predictor.__dataclass_fields__})
 
 
 @pytest.fixture
@@ -87,6 +95,16 @@ def test_bad_rows_are_refused_in_three_parts(client, body, said):
     assert said in problem["error"] and problem["happened"] and {"holds", "try"} <= set(problem)
 
 
+def test_half_a_character_in_a_name_is_repeated_escaped(bundle):
+    class Repeating(type(bundle.predictor)):
+        def decode(self, rows):
+            raise DataError("There is no column 'x'.", f"Found: {', '.join(rows[0])}.", "Add it.")
+
+    with TestClient(create_app(replace(bundle, predictor=changed(Repeating, bundle)))) as client:
+        found = client.post("/predict", content=r'{"rows": [{"\ud800": 1}]}')
+        assert found.status_code == 422 and found.json()["holds"] == r"Found: \ud800."
+
+
 def test_too_much_at_once_is_refused_quickly(client):
     row = json.dumps({"x": 1, "colour": "red"})
     many = client.post("/predict", content='{"rows": [' + ",".join([row] * 10_001) + "]}")
@@ -114,8 +132,6 @@ def test_it_says_what_it_is_and_its_example_works(client, bundle):
 
 
 def test_an_array_in_the_example_is_written_out_if_small(bundle):
-    from dataclasses import replace
-
     from metalearner.deploy.serve import example
     from metalearner.records import Axis, Column, View
 
@@ -143,14 +159,11 @@ def test_use_is_counted(client):
 
 
 def test_an_error_of_the_server_s_own_is_not_shown(bundle):
-    from dataclasses import replace
-
     class Broken(type(bundle.predictor)):
         def predict(self, fields):
             raise RuntimeError("/secret/path")
 
-    broken = Broken(**{f: getattr(bundle.predictor, f) for f in bundle.predictor.__dataclass_fields__})
-    with TestClient(create_app(replace(bundle, predictor=broken))) as client:
+    with TestClient(create_app(replace(bundle, predictor=changed(Broken, bundle)))) as client:
         found = client.post("/predict", json={"rows": ROWS})
         assert found.status_code == 500 and "secret" not in found.text
         assert client.get("/metrics").json()["errors"] == 1
@@ -172,6 +185,26 @@ def test_many_callers_each_get_their_own_rows(client, bundle):
         assert said == 422 if i % 8 == 7 else said == (wanted if isinstance(wanted, str) else pytest.approx(wanted))
 
 
+def test_more_than_may_wait_are_refused_before_they_get_a_thread(bundle, monkeypatch):
+    gate, most = threading.Event(), 50  # more than threads that answer, 40
+
+    class Slow(type(bundle.predictor)):
+        def predict(self, fields):
+            gate.wait(20)
+            return super().predict(fields)
+
+    app = create_app(replace(bundle, predictor=changed(Slow, bundle)))
+    monkeypatch.setattr(serving, "MOST_WAITING", most)
+    with TestClient(app) as client, ThreadPoolExecutor(most + 5) as pool:
+        asked = [pool.submit(client.post, "/predict", json={"rows": ROWS}) for _ in range(most + 5)]
+        refused = [one.result() for one in islice(as_completed(asked, timeout=20), 5)]
+        assert {found.status_code for found in refused} == {503} and refused[0].headers["retry-after"] == "1"
+        assert "50 requests wait" in refused[0].json()["error"]
+        gate.set()
+        assert sorted(one.result().status_code for one in asked) == [200] * most + [503] * 5
+        assert client.post("/predict", json={"rows": ROWS}).status_code == 200
+
+
 # -- the batcher ------------------------------------------------------------------------------------
 
 
@@ -189,7 +222,7 @@ def test_what_waits_is_predicted_together_and_the_poisoned_alone():
             raise DataError("a bad row")
         return fields["x"][:, None] * 2
 
-    batcher = Batcher(predict, most_waiting=6)
+    batcher = Batcher(predict)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(batcher, column(1))
         while not batcher._waiting.empty() or not first.running():
@@ -205,25 +238,6 @@ def test_what_waits_is_predicted_together_and_the_poisoned_alone():
             others[3].result()
     assert sizes == [1, 7, 2, 2, 2, 1] and batcher.batches == 2
     batcher.close()
-
-
-def test_a_full_queue_refuses_instead_of_waiting():
-    gate = threading.Event()
-
-    def predict(fields):
-        gate.wait(5)
-        return fields["x"][:, None]
-
-    batcher = Batcher(predict, most_waiting=1)
-    with ThreadPoolExecutor(3) as pool:
-        held = [pool.submit(batcher, column(1))]
-        time.sleep(0.1)
-        held.append(pool.submit(batcher, column(2)))
-        time.sleep(0.1)
-        with pytest.raises(Busy):
-            batcher(column(3))
-        gate.set()
-        assert [h.result()[0, 0] for h in held] == [1, 2]
 
 
 def test_an_idle_batcher_answers_at_once():

@@ -186,6 +186,8 @@ def test_a_killed_run_is_resumed_and_loses_nothing(tmp_path):
     assert len(found["leaderboard"]) == 12
     after = {t.name: (t / "trial.json").read_text() for t in trials.glob("0*")}
     assert before.items() <= after.items() and len(after) == 12
+    ended = {name: json.loads(trial)["finished"] for name, trial in after.items()}
+    assert max(ended[name] for name in before) < min(ended[name] for name in after.keys() - before), "of all processes"
     again = subprocess.run([*METALEARNER, "resume", str(out)], capture_output=True, text=True, check=False)
     assert again.returncode == 2 and "finished" in again.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from metalearner import plugins, testing
 from metalearner.arrays import Fields
 from metalearner.data.cuts import lay_folds
 from metalearner.dataset import Dataset
-from metalearner.kinds import Aim, Job, Production, Rung
+from metalearner.kinds import Aim, Fitted, Job, Production, Rung
 from metalearner.records import Column, Config, DatasetCard, Proposal, Schema, Task, Trial
 from metalearner.search import ledger
 from metalearner.train.ensemble import assemble, select
@@ -128,6 +129,27 @@ def test_what_goes_wrong_becomes_the_outcome(objective):
     trial = done(objective, job(0, broken))
     assert trial.outcome == "crash" and "nobody-has-this" in trial.error
     assert ledger.read(objective.trials)[0].outcome == "crash"
+
+
+def test_a_cheap_fit_that_fails_is_no_full_one(objective):
+    broken = Config("net", {}, {"encoder": (Config("nobody-has-this"),), "recipe": (Config("gradient"),)})
+    cheap = job(0, broken)
+    trial = done(objective, replace(cheap, rung=replace(cheap.rung, folds=1)))
+    assert trial.outcome == "crash" and trial.rung == pytest.approx(1 / len(objective.dataset.folds))
+
+
+def test_of_fits_side_by_side_each_takes_its_share_of_its_own_chunk(objective, monkeypatch):
+    def chunks(self, configs, folds, aim, upto, resume):
+        for i, config in enumerate(configs):
+            if i % 2 == 0:
+                time.sleep(0.2)
+            yield Fitted(config, (), {"batch": 2})
+
+    monkeypatch.setattr(NetLearner, "fit", chunks)
+    monkeypatch.setattr(Objective, "_finished", lambda self, job, result: self._trial(job, result.seconds))
+    one = job(0)
+    trials = list(objective(replace(one, numbers=(0, 1, 2, 3), proposals=one.proposals * 4)))
+    assert [t.seconds for t in trials] == pytest.approx([0.1] * 4, abs=0.04)
 
 
 def test_an_unfitting_loss_is_refused(objective):

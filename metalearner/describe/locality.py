@@ -77,12 +77,12 @@ class Locality(Probe):
         return found
 
 
-def correlation_along(x: np.ndarray, axis: int, rng: np.random.Generator) -> np.ndarray:
+def correlation_along(x: np.ndarray, axis: int, rng: np.random.Generator, most: int = MOST) -> np.ndarray:
     """|correlation| (k, k) of an axis' first positions, over samples times the positions of the other axes.
 
     Of x (n, axes..., channels) with NaN where missing; a pair counts the rows in which both are known.
     """
-    x = np.moveaxis(x, axis, -1)[..., :MOST]
+    x = np.moveaxis(x, axis, -1)[..., :most]
     x = x.reshape(-1, x.shape[-1])
     if len(x) > ROWS:
         x = x[np.sort(rng.permutation(len(x))[:ROWS])]

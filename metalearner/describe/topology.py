@@ -48,7 +48,7 @@ class Topology(Probe):
             return {}
         x = values(tensors[table])
         half = rng.permutation(len(x)) % 2 == 0
-        halves = [correlation_along(x[rows], 1, rng) for rows in (half, ~half)]
+        halves = [correlation_along(x[rows], 1, rng, MOST) for rows in (half, ~half)]
         vary = np.logical_and(*map(varying, halves))
         if vary.sum() < FEWEST:
             return {}
@@ -59,7 +59,7 @@ class Topology(Probe):
             return found
         question = Question.ask(target, rng)
         flat = grid(x, [0])[:, :, 0]  # (n, p, c), standardised
-        cells = layout(correlation_along(x, 1, rng))
+        cells = layout(correlation_along(x, 1, rng, MOST))
         pictures = laid_out(flat, cells), laid_out(flat[:, rng.permutation(flat.shape[1])], cells)
         intact, shuffled = (ridge(features(p, 0), question) for p in pictures)
         gained = question.loss(shuffled) - question.loss(intact)
@@ -77,7 +77,7 @@ class Topology(Probe):
         if table is None:
             return []
         x = values(tensors[table])
-        cells = layout(correlation_along(x, 1, rng))
+        cells = layout(correlation_along(x, 1, rng, MOST))
         mean = np.nanmean(x.reshape(len(x), len(cells), -1), axis=2)
         spread = np.nanstd(mean, axis=0)
         picture = laid_out(spread[None, :, None].astype(np.float32), cells)[0, :, :, 0]

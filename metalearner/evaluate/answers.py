@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..kinds import Metric, State
+from ..kinds import Metric, Output, State
 
 BOOTSTRAPS = 1000
 # A goal is met beyond doubt when so few bootstrap samples miss it.
@@ -25,6 +25,13 @@ class Answers:
     rows: np.ndarray = field(
         default_factory=lambda: np.array([], int)
     )  # (n,) their places in the data set or the sealed test
+    # (n, k) sure of what is decided, each row by others, where a decision was drawn on these very rows; not saved
+    decided: np.ndarray | None = None
+
+    @property
+    def judged(self) -> np.ndarray:
+        """What the task's metric is asked about, (n, k)."""
+        return self.prediction if self.decided is None else self.decided
 
     def save(self, file: Path) -> None:
         """One NPZ, for whoever wants to look at single rows later."""
@@ -40,6 +47,15 @@ class Answers:
         """What `save` wrote."""
         with np.load(file, allow_pickle=False) as held:
             return cls(held["target"], held["prediction"], held["naive"], str(held["split"]), held["rows"])
+
+
+def certain(output: Output, state: State, prediction: np.ndarray) -> np.ndarray:
+    """Predictions (n, k) that are sure of what these decide."""
+    said = output.encode(state, output.table(state, prediction)["prediction"])
+    found = np.empty_like(prediction)
+    for one in np.unique(said):
+        found[said == one] = output.baseline(state, np.array([one]), 1)
+    return found
 
 
 def reaches(goal: float, metric: Metric, target: np.ndarray, prediction: np.ndarray, state: State) -> bool:

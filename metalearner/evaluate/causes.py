@@ -244,7 +244,7 @@ def unexplained(evidence: Evidence) -> Cause:
 def _scored(held: Answers, found: Found) -> tuple[float, float, float]:
     """Value and interval on rows held out, of at most MOST_ROWS."""
     some = np.random.default_rng(0).permutation(len(held.target))[:MOST_ROWS]
-    return score(found.metric, held.target[some], held.prediction[some], found.state, most=SAMPLES)
+    return score(found.metric, held.target[some], held.judged[some], found.state, most=SAMPLES)
 
 
 def _best_possible(target: np.ndarray, alike: np.ndarray, found: Found) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..kinds import Metric, Output, State
 from ..records import Scorecard, Task
-from .answers import Answers, score
+from .answers import Answers, certain, score
 from .causes import Evidence, Found, concerns, diagnose
 
 
@@ -15,10 +15,10 @@ def evaluate(
 ) -> Scorecard:
     """Score, interval, baseline; if a goal was missed, why; if not, only what anybody should know of."""
     metric = metrics[task.metric]
-    target, prediction = answers.target, answers.prediction
-    value, low, high = score(metric, target, prediction, state)
+    target = answers.target
+    value, low, high = score(metric, target, answers.judged, state)
     others = {
-        m: metrics[m].score(target, prediction, state) for m in output.metrics if m in metrics and m != task.metric
+        m: _other(metrics[m], output, state, answers) for m in output.metrics if m in metrics and m != task.metric
     }
     met = None
     if task.goal is not None:
@@ -38,3 +38,12 @@ def evaluate(
         goal_met=met,
         diagnosis=diagnose(task.goal or 0.0, found, evidence) if met is False else concerns(found, evidence),
     )
+
+
+def _other(metric: Metric, output: Output, state: State, answers: Answers) -> float:
+    """What a metric beside the task's says; of decisions where it asks for these alone, and so says the same of sure ones."""
+    target, prediction = answers.target, answers.prediction
+    found = metric.score(target, prediction, state)
+    if answers.decided is None or metric.score(target, certain(output, state, prediction), state) != found:
+        return found
+    return metric.score(target, answers.decided, state)

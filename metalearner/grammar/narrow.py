@@ -48,6 +48,11 @@ class Narrowing:
             found.setdefault(name, {})[number] = _within(place.strip(), known[number], values)
         return cls(found)
 
+    @classmethod
+    def told(cls, description: Mapping[str, float | None], productions: Productions) -> Self:
+        """What the numbers of a description leave, as each production says of itself."""
+        return cls({name: left for name, p in productions.items() if (left := p.narrowed(description))})
+
     def of(self, productions: Productions) -> dict[str, Production]:
         """The productions, those that are narrowed with what is left of their space."""
         return {name: _narrower(p, self.ranges[name]) if name in self.ranges else p for name, p in productions.items()}

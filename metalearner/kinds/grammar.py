@@ -70,6 +70,10 @@ class Production(ABC):
         """
         return {}
 
+    def narrowed(self, numbers: Mapping[str, float | None]) -> Mapping[str, Range]:
+        """What is left of some of its numbers where those of a description tell more."""
+        return {}
+
     def accepts(self, view: View) -> bool:
         """Whether it fits a view of this shape and these axis kinds. Types carry shapes."""
         return True

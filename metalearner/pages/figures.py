@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from metalearner.kinds import Sight
-from metalearner.pictures import Picture, Series
+from metalearner.pictures import Picture
 from metalearner.report.interactive import HIGH, MILD, figure
 
 INK = {"light": "#31333f", "dark": "#fafafa"}
@@ -27,14 +26,3 @@ def inline(svg: str) -> None:
     """SVG in the colour of the page's text, of which as a picture it knows nothing."""
     ink = INK.get(st.context.theme.type or "", MILD)
     st.image(svg.replace("<svg ", f'<svg color="{ink}" ', 1))
-
-
-def of_sight(sight: Sight) -> Picture:
-    """What a probe saw, as a picture."""
-    if isinstance(sight.values[0], list | tuple):
-        return Picture(sight.title, "", sight.axis, grid=sight.values)  # type: ignore[arg-type]
-    at = tuple(range(sight.first, sight.first + len(sight.values)))
-    found = [Series("here", at, sight.values)]  # type: ignore[arg-type]
-    if sight.chance is not None:
-        found.append(Series("by chance", (at[0], at[-1]), (sight.chance,) * 2, "reference"))
-    return Picture(sight.title, "", sight.axis, series=tuple(found))

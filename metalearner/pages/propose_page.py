@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from metalearner.pages.narrowing import narrowing
 from metalearner.records import Config, View
 from metalearner.report.diagram import diagram
 from metalearner.report.interactive import TONES
+from metalearner.report.sights import paired, pictured
 from metalearner.setting import INVENTED
 
 LEVELS = {0: "custom operations", 1: "catalogue", 2: "pretrained", 3: "searched"}
@@ -130,7 +131,7 @@ def main() -> None:
         plane(look)
     with right:
         neighbours(look)
-    sights(look["sights"])
+    sights(look)
     first(draft, look)
     draft = told(root, draft)
     if st.button("Start the run", type="primary"):
@@ -139,13 +140,14 @@ def main() -> None:
         context.go("run_page.py")
 
 
-def sights(found: Sequence[Mapping[str, Any]]) -> None:
-    """What probes saw."""
+def sights(look: Mapping[str, Any]) -> None:
+    """What probes saw, and what the landmarkers confirm of it."""
+    found = [pictured(Sight(**one)) for one in look["sights"]] + paired(look["description"]["numbers"])
     if found:
         st.subheader("What probes saw", help=meaning("probe"))
     for column, (i, one) in zip(st.columns(2) * len(found), enumerate(found)):
         with column:
-            figures.show(figures.of_sight(Sight(**one)), f"sight-{i}", 240)
+            figures.show(one, f"sight-{i}", 240)
 
 
 def told(root: Path, draft: Draft) -> Draft:

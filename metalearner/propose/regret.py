@@ -18,7 +18,8 @@ from ..records import FULL, Config, Experience, Neighbour, Recall
 CEILING = 2.0
 # Differences in skill below this are nobody's merit; where all configs are alike the scale is not blown up.
 FLAT = 0.005
-FAILED = ("crash", "out-of-memory", "timeout")
+REFUSED = ("crash", "out-of-memory")
+FAILED = (*REFUSED, "timeout")
 # A fit that had to stop early says nothing of one that has so many times its seconds.
 MORE = 1.5
 
@@ -82,7 +83,8 @@ def pasts(recall: Recall, here: Here | None = None) -> list[Past]:
 
 
 def _past(neighbour: Neighbour, experiences: Iterable[Experience], here: Here) -> Past:
-    full = [(e.config.id, e) for e in experiences if e.rung >= FULL]
+    # What crashes on one fold crashes on all; what one fold had not time for says nothing of a fit with all the time there is.
+    full = [(e.config.id, e) for e in experiences if e.rung >= FULL or e.outcome in REFUSED]
     good: dict[str, list[Experience]] = {}
     for c, e in full:
         if e.outcome == "ok" and e.skill is not None:

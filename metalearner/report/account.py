@@ -195,10 +195,15 @@ class Account:
             found.append(("train", f"{name}, {share:.0%} of the model", why))
         return found
 
-    def views(self, registry: Registry) -> dict[str, View]:
-        """How the data look as tensors; empty before they are prepared."""
+    def setting(self, registry: Registry) -> Setting | None:
+        """The prepared data and what deals with them; None before they are prepared, and once they are removed."""
         folder = self.folder / "data"
-        return Setting(Dataset.open(folder), registry).views if (folder / "dataset.json").exists() else {}
+        return Setting(Dataset.open(folder), registry) if (folder / "dataset.json").exists() else None
+
+    def views(self, registry: Registry) -> dict[str, View]:
+        """How the data look as tensors; empty where there are none."""
+        setting = self.setting(registry)
+        return setting.views if setting else {}
 
     def members(self) -> list[tuple[float, dict[str, Any]]]:
         """What the packaged model is made of: shares with proposals, the largest first."""

@@ -49,7 +49,7 @@ def examples(fields: Fields, rows: Sequence[int] | np.ndarray) -> list[Example]:
 
 def worst(run: Path, registry: Registry, count: int = 8) -> list[Example]:
     """The rows of the test that a finished run's model got most wrong, worst first; empty where the run kept none."""
-    if not (run / ANSWERS).exists():
+    if not _kept(run, ANSWERS):
         return []
     answers, dataset, fields = _measured(run)
     output = registry.get("outputs", dataset.task.output)
@@ -60,7 +60,7 @@ def worst(run: Path, registry: Registry, count: int = 8) -> list[Example]:
 
 def denied(run: Path, registry: Registry, count: int = 8) -> list[Example]:
     """Rows learnt from whose target models that had not seen them deny, the surest first; empty where they are few."""
-    if not (run / HELD).exists():
+    if not _kept(run, HELD):
         return []
     answers, dataset = Answers.open(run / HELD), Dataset.open(run / "data")
     output = registry.get("outputs", dataset.task.output)
@@ -75,7 +75,7 @@ def held(run: Path, registry: Registry, count: int = 12) -> list[tuple[Example, 
 
     Empty where the run kept none, or where what is decoded cannot be sent as it is (series that were thinned out, say).
     """
-    if not (run / ANSWERS).exists():
+    if not _kept(run, ANSWERS):
         return []
     answers, dataset, fields = _measured(run)
     output, modality = registry.get("outputs", dataset.task.output), registry.get("modalities", dataset.task.modality)
@@ -94,11 +94,16 @@ def held(run: Path, registry: Registry, count: int = 12) -> list[tuple[Example, 
 
 def outcome(run: Path, registry: Registry) -> list[Picture]:
     """What right and wrong predictions of a finished run look like."""
-    if not (run / ANSWERS).exists():
+    if not _kept(run, ANSWERS):
         return []
     answers, dataset = Answers.open(run / ANSWERS), Dataset.open(run / "data")
     output = registry.get("outputs", dataset.task.output)
     return list(output.pictures(dataset.state, answers.target, answers.prediction))
+
+
+def _kept(run: Path, predictions: str) -> bool:
+    """Whether both predictions and the data they are of are there."""
+    return (run / predictions).exists() and (run / "data" / "dataset.json").exists()
 
 
 def _measured(run: Path) -> tuple[Answers, Dataset, Fields]:

@@ -30,7 +30,7 @@ def figure(picture: Picture, high: int = HIGH) -> go.Figure:
                         annotation_font_color=MILD, annotation_position="top right")  # fmt: skip
     if any(s.style == "bars" and isinstance(s.x[0], str) for s in picture.series if s.x):
         shown.update_xaxes(type="category")
-    named = [s for s in picture.series if s.style == "line"]
+    named = [s for s in picture.series if s.style in ("line", "bars")]
     shown.update_layout(
         title={"text": escape(picture.title), "font": {"size": 15}}, height=high, showlegend=len(named) > 1,
         margin={"l": 0, "r": 8, "t": 36, "b": 0}, xaxis_title=escape(picture.x), yaxis_title=escape(picture.y),
@@ -68,7 +68,7 @@ def _series(shown: go.Figure, s: Series, tone: str) -> None:
     notes = [escape(n) for n in s.notes] or None
     about = {"x": [escape(v) if isinstance(v, str) else v for v in s.x], "y": s.y, "name": escape(s.name)}
     if s.style == "bars":
-        shown.add_bar(**about, marker_color=ACCENT, hovertext=notes)
+        shown.add_bar(**about, marker_color=tone, hovertext=notes)
     elif s.style == "points":
         shown.add_scatter(**about, mode="markers", marker={"color": ACCENT, "opacity": 0.5, "size": 7}, hovertext=notes,
                           hoverinfo="text" if notes else None)  # fmt: skip

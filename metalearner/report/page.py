@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..describe import sights
 from ..errors import UserError
 from ..markup import amounts, cell, items, number, table, words
 from ..pictures import Picture
@@ -22,6 +23,7 @@ from ..report_style import STYLE
 from .account import WATTS, Account
 from .diagram import diagram
 from .examples import Example, denied, outcome, worst
+from .sights import paired, pictured
 from .svg import svg
 from .text import limit_lines
 
@@ -50,6 +52,7 @@ def report(folder: Path, registry: Registry, interactive: bool = False) -> str:
         _section("The worst errors", _worst(worst(folder, registry))),
         _section("What it is made of", _members(account, registry)),
         _section("What was decided, and why", _decisions(account)),
+        _section("What probes saw of the data", _data(account, registry, draw)),
         _section("How the search went", _search(account, draw)),
         _section("What past runs say", _neighbours(account)),
         _section("Leaderboard", _board(account)),
@@ -107,6 +110,13 @@ def _decisions(a: Account) -> str:
     return table(("stage", "decided", "because"), rows)
 
 
+def _data(a: Account, registry: Registry, draw: Draw) -> str:
+    """What probes show as long as the data are there; what landmarkers measured the run has kept."""
+    setting = a.setting(registry)
+    seen = sights(setting.dataset, setting.transform, registry.probes.values()) if setting else []
+    return _pictures([*map(pictured, seen), *paired(a.told("describe").get("numbers", {}))], draw)
+
+
 def _search(a: Account, draw: Draw) -> str:
     found = a.told("searched")
     told = f"{len(a.trials):,} fits, {len(a.good):,} of them full." if a.trials else ""
@@ -133,7 +143,7 @@ def _goodness(a: Account, registry: Registry, draw: Draw) -> str:
     text += (
         _pictures(pictures, draw)
         if pictures
-        else words("This run kept no single predictions, so there are no pictures of them.")
+        else words("This run kept no single predictions, or its data are gone, so there are no pictures of them.")
     )
     if s.goal is not None:
         text += words(f"The goal of {number(s.goal)} was {'met' if s.goal_met else 'missed'}.")

@@ -12,13 +12,17 @@ WIDE, HIGH = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 10, 44
 # Letters of a name beside an axis.
 LETTERS = 16
+# The share of a name's place that its bars take, and pixels of a bar that its value is written on.
+GROUP, ROOM = 0.7, 28
 # Looks of the first, second ... line.
 TONES = 6
 
 
 def svg(picture: Picture) -> str:
     """One <svg> element; what is in the picture is escaped, whoever named it."""
-    return _grid(picture) if picture.grid else _axes(picture)
+    if picture.grid:
+        return _grid(picture)
+    return _bars(picture) if any(s.style == "bars" for s in picture.series) else _axes(picture)
 
 
 def _axes(p: Picture) -> str:
@@ -27,7 +31,7 @@ def _axes(p: Picture) -> str:
     if not xs or not ys:
         return ""
     place = _Place(*_span(xs, 0.02), *_span(ys, 0.06))
-    parts = [*_frame(p, place)]
+    parts = [*_frame(p, place, [(tick, f"{tick:.6g}") for tick in ticks(place.x0, place.x1, 6)])]
     if p.band:
         top, low = place.y(max(p.band[:2])), place.y(min(p.band[:2]))
         parts.append(
@@ -41,6 +45,35 @@ def _axes(p: Picture) -> str:
     return _element(p, parts, WIDE, HIGH)
 
 
+def _bars(p: Picture) -> str:
+    """From zero up or down, the bars of a name side by side and the later series paler; their values where there is room."""
+    names = list(dict.fromkeys(str(name) for s in p.series for name in s.x))
+    place = _Place(0, len(names), *_span([0.0, *(float(v) for s in p.series for v in s.y if v is not None)], 0.08))
+    parts = [*_frame(p, place, [(i + 0.5, _short(name)) for i, name in enumerate(names)])]
+    wide = GROUP / len(p.series)
+    for number, series in enumerate(p.series):
+        shade = f'class="cell" fill-opacity="{1 / (1 + 2 * number):.2f}"'
+        for i, (name, value) in enumerate(zip(series.x, series.y)):
+            if value is None:
+                continue
+            left = place.x(names.index(str(name)) + (1 - GROUP) / 2 + number * wide)
+            right, top, low = left + wide * place.unit, place.y(max(value, 0.0)), place.y(min(value, 0.0))
+            note = f": {series.notes[i]}" if i < len(series.notes) else ""
+            parts.append(
+                f'<rect {shade} x="{left:.1f}" y="{top:.1f}" width="{right - left - 2:.1f}" height="{max(1.0, low - top):.1f}">'
+                f"<title>{escape(series.name + note)}</title></rect>"
+            )
+            if right - left >= ROOM:
+                parts.append(
+                    f'<text x="{(left + right) / 2:.1f}" y="{top - 5:.1f}" text-anchor="middle">{value:.2f}</text>'
+                )
+        if len(p.series) > 1:
+            at = LEFT + 100 * number
+            parts.append(f'<rect {shade} x="{at}" y="{HIGH - 15}" width="10" height="10"/>')
+            parts.append(f'<text class="note" x="{at + 15}" y="{HIGH - 6}">{escape(_short(series.name))}</text>')
+    return _element(p, parts, WIDE, HIGH)
+
+
 class _Place:
     """From values to places."""
 
@@ -49,6 +82,11 @@ class _Place:
 
     def x(self, value: float) -> float:
         return LEFT + (value - self.x0) / (self.x1 - self.x0) * (WIDE - LEFT - RIGHT)
+
+    @property
+    def unit(self) -> float:
+        """How wide 1 is."""
+        return self.x(1.0) - self.x(0.0)
 
     def y(self, value: float) -> float:
         return HIGH - BOTTOM - (value - self.y0) / (self.y1 - self.y0) * (HIGH - TOP - BOTTOM)
@@ -61,14 +99,14 @@ def _span(values: Sequence[float], room: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _frame(p: Picture, place: _Place) -> Iterator[str]:
-    """Thin lines at round numbers, and what the axes are."""
+def _frame(p: Picture, place: _Place, across: Sequence[tuple[float, str]]) -> Iterator[str]:
+    """Thin lines at round numbers, what stands where `across`, and what the axes are."""
     for tick in ticks(place.y0, place.y1):
         y = place.y(tick)
         yield f'<line class="rule" x1="{LEFT}" x2="{WIDE - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="tick" x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{tick:.6g}</text>'
-    for tick in ticks(place.x0, place.x1, 6):
-        yield f'<text class="tick" x="{place.x(tick):.1f}" y="{HIGH - BOTTOM + 17}" text-anchor="middle">{tick:.6g}</text>'
+    for at, word in across:
+        yield f'<text class="tick" x="{place.x(at):.1f}" y="{HIGH - BOTTOM + 17}" text-anchor="middle">{escape(word)}</text>'
     yield f'<text class="axis" x="{(LEFT + WIDE - RIGHT) / 2}" y="{HIGH - 6}" text-anchor="middle">{escape(p.x)}</text>'
     middle = (TOP + HIGH - BOTTOM) / 2
     yield f'<text class="axis" x="13" y="{middle}" text-anchor="middle" transform="rotate(-90 13 {middle})">{escape(p.y)}</text>'

@@ -11,8 +11,10 @@ from ..kb.replay import AT, by_group, difference, difference_of, over_groups
 from ..plugins import Plugin
 from ..propose.forecast import LEVEL
 from ..records import Scorecard
+from .sights import paired
 
 if TYPE_CHECKING:
+    from ..pictures import Picture
     from ..result import Run
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -168,7 +170,24 @@ def description_lines(look: Mapping[str, Any]) -> list[str]:
     for name, value, unit, sentence in explain(Description.from_json(look["description"]), BUILTIN_PROBES):
         shown = "-" if value is None else f"{value:.4g}"
         lines.append(f"  {name:<34} {shown:>10} {unit:<10} {sentence}")
-    return lines + [line for sight in look["sights"] for line in _sight_lines(sight)]
+    lines += [line for sight in look["sights"] for line in _sight_lines(sight)]
+    return lines + [line for picture in paired(look["description"]["numbers"]) for line in _pair_lines(picture)]
+
+
+def _pair_lines(picture: Picture) -> list[str]:
+    """A line for each pair of bars."""
+    first, second = picture.series
+    top = max([0.0, *(v for v in (*first.y, *second.y) if v is not None)]) or 1.0
+    told = [f"{picture.title}, {picture.y}"]
+    for name, one, other, note in zip(first.x, first.y, second.y, first.notes):
+        bars = _bars((one, other), top)
+        told.append(f"  {bars}  {name}: {one:.2f} {first.name}, {other:.2f} {second.name} ({note})")
+    return told
+
+
+def _bars(values: Iterable[float | None], top: float) -> str:
+    """From 0 to the highest."""
+    return "".join(" " if v is None else BARS[int(max(0.0, v / top) * (len(BARS) - 1))] for v in values)
 
 
 def _sight_lines(sight: Mapping[str, Any]) -> list[str]:
@@ -176,7 +195,7 @@ def _sight_lines(sight: Mapping[str, Any]) -> list[str]:
     grid = isinstance(sight["values"][0], list | tuple)
     rows = sight["values"] if grid else [sight["values"]]
     top = max((v for row in rows for v in row if v is not None), default=0.0) or 1.0
-    bars = ["".join(" " if v is None else BARS[int(max(0.0, v / top) * (len(BARS) - 1))] for v in row) for row in rows]
+    bars = [_bars(row, top) for row in rows]
     if grid:
         return [sight["title"], *(f"  {row}" for row in bars)]
     chance = "" if sight["chance"] is None else f", {sight['chance']:.2f} by chance"

@@ -28,7 +28,11 @@ class Budget:
     @property
     def room(self) -> float | None:
         """Seconds that one fit may take; None without a limit."""
-        return max(JOB_SHARE * self.seconds, JOB_LEAST) if self.seconds else None
+        return self.most(JOB_SHARE) if self.seconds else None
+
+    def most(self, share: float) -> float:
+        """Seconds that a job may take which is given this share; infinite without a limit."""
+        return max(share * self.seconds, JOB_LEAST) if self.seconds else float("inf")
 
 
 @dataclass
@@ -73,13 +77,12 @@ class Clock:
         return min(1.0, max(0.0, self.elapsed / max(1e-9, self.budget.seconds - self.reserve)))
 
     def count(self, seen: Sequence[Trial]) -> None:
-        """Count the seconds that an earlier process of this run had already used."""
+        """Count the seconds that earlier processes of this run had already used, before anybody is told when it began."""
         self.began -= max((t.finished for t in seen), default=0.0)
 
     def rung(self, seed: int, share: float = JOB_SHARE) -> Rung:
         """A full fit that takes at most a share of the budget and ends in time."""
-        seconds = max(share * self.budget.seconds, JOB_LEAST) if self.budget.seconds else float("inf")
-        return Rung(1.0, time.monotonic() + min(self.left, seconds), 1, seed)
+        return Rung(1.0, time.monotonic() + min(self.left, self.budget.most(share)), 1, seed)
 
 
 @contextmanager

@@ -49,12 +49,17 @@ class LocalProcesses(Executor):
         """Hand the job to a worker that has none; one that is still getting ready takes it up as soon as it is."""
         free = [w for w in self._workers if w.job is None]
         worker = next((w for w in free if w.ready), free[0])
-        worker.job, worker.since, worker.missing = job, time.monotonic(), len(job.numbers)
-        worker.connection.send(job)
+        try:
+            worker.connection.send(job)
+        except OSError:  # it died while it had nothing to do
+            self._died(worker)
+            self.submit(job)
+        else:
+            worker.job, worker.since, worker.missing = job, time.monotonic(), len(job.numbers)
 
     def collect(self, timeout: float) -> list[Trial]:
-        """Finished trials; ends workers that are far past their deadline."""
-        listening = {w.connection: w for w in self._workers if w.job is not None or not w.ready}
+        """Finished trials; ends workers that are far past their deadline, and replaces those that died."""
+        listening = {w.connection: w for w in self._workers}
         found: list[Trial] = []
         for connection in wait(list(listening), timeout=max(0.0, timeout)):
             found += self._receive(listening[connection])  # type: ignore[index]
@@ -79,17 +84,7 @@ class LocalProcesses(Executor):
         try:
             answer: Trial | OSError | None = worker.connection.recv()
         except (EOFError, OSError):
-            worker.process.join(1)
-            why = f"the worker died (exit code {worker.process.exitcode})"
-            if worker.job is not None:
-                return self._lost(worker, "crash", why)
-            self._stillborn += 1
-            if self._stillborn > STILLBORN:
-                raise RunError(
-                    f"Workers cannot start: {why}.", "They load the plugins and the data.", "metalearner doctor"
-                ) from None
-            self._replace(worker)
-            return []
+            return self._died(worker)
         if answer is None:
             worker.ready = True
             return self._receive(worker) if worker.connection.poll() else []  # it may have said more since
@@ -99,6 +94,20 @@ class LocalProcesses(Executor):
         if not worker.missing:
             worker.job = None
         return [answer]
+
+    def _died(self, worker: _Worker) -> list[Trial]:
+        """The trials that are lost with a worker; a new one takes its place, unless they keep dying before they are ready."""
+        worker.process.join(1)
+        why = f"the worker died (exit code {worker.process.exitcode})"
+        if worker.job is not None:
+            return self._lost(worker, "crash", why)
+        self._stillborn += not worker.ready
+        if self._stillborn > STILLBORN:
+            raise RunError(
+                f"Workers cannot start: {why}.", "They load the plugins and the data.", "metalearner doctor"
+            ) from None
+        self._replace(worker)
+        return []
 
     def _lost(self, worker: _Worker, outcome: str, error: str) -> list[Trial]:
         """The trials of a worker that will not answer; a new worker takes its place.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..kinds import Executor, Job, Learner, Moment, Proposer
+from ..kinds import Executor, Job, Learner, Moment, Proposer, Rung
 from ..records import FULL, Proposal, Trial
 from .clock import Clock
 from .ladder import Ladder
@@ -36,7 +36,7 @@ class Search:
     listen: Callable[[Trial], None] = lambda trial: None
     trials: list[Trial] = field(default_factory=list)  # an earlier process's first
     number: int = field(init=False)  # of the next trial
-    pending: int = 0
+    _under_way: dict[int, Rung] = field(default_factory=dict)  # by the number of the trial
     _exhausted: bool = False
 
     def __post_init__(self) -> None:
@@ -59,7 +59,9 @@ class Search:
     def _collect(self, seconds: float) -> None:
         """Take in the trials that have ended, waiting at most so long for one."""
         for trial in self.executor.collect(seconds):
-            self.pending -= 1
+            rung = self._under_way.pop(trial.number)
+            if not trial.finished:  # its worker could not say when it ended, nor how far it was to get
+                trial = replace(trial, finished=self.clock.elapsed, rung=self.rungs.reach(rung))
             self._exhausted = False
             self.trials.append(trial)
             self.listen(trial)
@@ -77,7 +79,7 @@ class Search:
 
     def _over(self) -> bool:
         """Nothing left to do, no time left, or the goal is met. For a first model the search waits to the last."""
-        if (not self.pending and not self._more()) or self.ladder.met(self.trials):
+        if (not self._under_way and not self._more()) or self.ladder.met(self.trials):
             return True
         usable = any(t.outcome == "ok" and t.rung >= FULL for t in self.trials)
         return self.clock.left < -GRACE and (usable or self.clock.end - time.monotonic() < FINISH)
@@ -90,7 +92,7 @@ class Search:
     @property
     def _begun(self) -> int:
         """Trials finished or under way; a killed process leaves numbers behind that have none."""
-        return len(self.trials) + self.pending
+        return len(self.trials) + len(self._under_way)
 
     def _next(self, proposer: Proposer) -> Job | None:
         """What to do with a free worker: go on with a cheap fit that earned it, else something new."""
@@ -105,17 +107,17 @@ class Search:
         if not proposals:
             self._exhausted = True  # until something new is learnt
             return None
-        proposals += self._siblings(proposer, proposals[0], moment)
         rung = self.rungs.opening(proposals[0], self.clock.rung(self.seed), self.trials)
+        proposals += self._siblings(proposer, proposals[0], rung, moment)
         if rung.folds is not None or rung.share < 1:
             share = ALONE_SHARE if self.rungs.many else CHEAP_SHARE
             rung = replace(rung, deadline=self.clock.rung(self.seed, share).deadline)
         return Job(self._numbers(len(proposals)), tuple(proposals), rung)
 
-    def _siblings(self, proposer: Proposer, proposal: Proposal, moment: Moment) -> list[Proposal]:
+    def _siblings(self, proposer: Proposer, proposal: Proposal, rung: Rung, moment: Moment) -> list[Proposal]:
         """More of the same shape, as many as an earlier fit of that shape says it pays to train side by side."""
         learner: Learner = self.rungs.learners[proposal.config.production]
-        facts = self.rungs.facts_of_shape(proposal, self.trials)
+        facts = self.rungs.facts_of_shape(proposal, rung, self.trials)
         many = self._room(min(SIDE_BY_SIDE, learner.together(facts))) if facts else 1
         return proposer.siblings(proposal, many - 1, self.trials, moment)[: many - 1] if many > 1 else []
 
@@ -129,7 +131,7 @@ class Search:
     def _submit(self, job: Job) -> None:
         self.executor.submit(job)
         self.number = max(self.number, job.numbers[-1] + 1)
-        self.pending += len(job.numbers)
+        self._under_way |= dict.fromkeys(job.numbers, job.rung)
 
     def _moment(self) -> Moment:
         budget = self.clock.budget

@@ -118,20 +118,36 @@ class Rungs:
         full = {t.config.id for t in seen if t.rung >= FULL or t.outcome != "ok"}
         self.promoted |= {t.name for t in seen if t.rung < FULL and t.config.id in full}
 
-    def facts_of_shape(self, proposal: Proposal, seen: Sequence[Trial]) -> Mapping[str, Any]:
-        """Facts of the latest fit that had this shape, else of the one of its skeleton nearest in size; empty without one."""
+    def reach(self, rung: Rung) -> float:
+        """The share of a full fit that is made on a rung."""
+        return rung.share * self._folds(rung) / len(self.held)
+
+    def facts_of_shape(self, proposal: Proposal, rung: Rung, seen: Sequence[Trial]) -> Mapping[str, Any]:
+        """Facts, as they would be on this rung, of the latest fit that had this shape, else of the one of its skeleton nearest in
+        size; empty without one.
+        """
         good = [t for t in reversed(seen) if t.outcome == "ok"]
         shape = self._shape(proposal.config)
         alike = next((t.facts for t in good if self._shape(t.config) == shape), None)
         if alike is not None:
-            return alike
+            return self._on(rung, alike)
         kind = _kind(proposal.config)
         known = [t.facts for t in good if _kind(t.config) == kind]
         own = self.look(proposal.config) if known else {}
         if not own:
             return {}
         nearest = min(known, key=lambda facts: abs(math.log(facts["parameters"] / own["parameters"])))
-        return {**nearest, **own}
+        return {**self._on(rung, nearest), **own}
+
+    def _on(self, rung: Rung, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The facts of a fit as those of one that goes as far as this rung: more folds, or more epochs, take longer."""
+        folds = self._folds(rung)
+        longer = rung.share * folds / (facts.get("share", FULL) * facts.get("folds", len(self.held)))
+        told = {"fit_seconds": facts["fit_seconds"] * longer} if "fit_seconds" in facts else {}
+        return {**facts, "folds": folds, **told}
+
+    def _folds(self, rung: Rung) -> int:
+        return len(self.held) if rung.folds is None else min(rung.folds, len(self.held))
 
     def _shape(self, config: Config) -> str:
         """Remembered: it is asked for every trial at every step."""

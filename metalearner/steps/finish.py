@@ -16,7 +16,7 @@ from ..data.fingerprint import row_hashes
 from ..deploy import Bundle, package
 from ..deploy.portable import PROOF
 from ..deploy.weigh import weighed
-from ..evaluate import Answers, Evidence, evaluate
+from ..evaluate import Answers, Evidence, certain, evaluate
 from ..events import Story
 from ..kinds import State
 from ..monitor import reference, shifted
@@ -24,6 +24,7 @@ from ..predictor import Predictor
 from ..records import Scorecard, Trial
 from ..search import Clock, price, shared
 from ..setting import Setting
+from ..train.crossfit import crossfit
 from ..train.ensemble import Cost, Selection, assemble, select
 from .foresee import Foresight
 from .seconds import AFTERWARDS, OWED_LEAST, reserve
@@ -63,14 +64,19 @@ def combine(
     return Ensemble(selection, predictor)
 
 
-def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting, folder: Path) -> tuple[Answers, Answers]:
+def measure(
+    ensemble: Ensemble, sealed: Sealed | None, setting: Setting, folder: Path, again: bool
+) -> tuple[Answers, Answers]:
     """What is predicted for the sealed test, opened once; and for the rows held out of each fold, which stand in for it
     where there is none. Both are kept.
+
+    `again` is for a run that had opened it before this process began, which therefore has tried nothing. Raises RunError
+    where it was opened otherwise.
     """
     answers = held = held_out(ensemble, setting)
     held.save(folder / runs.HELD)
     if sealed is not None:
-        inputs, target = sealed.open(again=sealed.opened)
+        inputs, target = sealed.open(again)
         naive = setting.output.baseline(setting.dataset.state, setting.dataset.target, len(target))
         prediction = ensemble.predictor.predict(inputs)
         answers = Answers(target, prediction, naive, "sealed test", np.arange(len(target)))
@@ -79,12 +85,17 @@ def measure(ensemble: Ensemble, sealed: Sealed | None, setting: Setting, folder:
 
 
 def held_out(ensemble: Ensemble, setting: Setting) -> Answers:
-    """What the ensemble said of rows held out of folds."""
+    """What the ensemble said of rows held out of folds, calibrated and decided by others of them."""
     dataset, output, selection = setting.dataset, setting.output, ensemble.selection
     target = dataset.target[selection.rows]
-    prediction = output.calibrated(ensemble.predictor.calibration, selection.prediction)
+    prediction, drawn = crossfit(selection.prediction, target, setting.task, setting.aim)
     naive = output.baseline(dataset.state, dataset.target, len(target))
-    return Answers(target, prediction, naive, "out of fold", selection.rows)
+    decided = None
+    if any(state != dataset.state for _, state in drawn):
+        decided = np.empty_like(prediction)
+        for rows, state in drawn:
+            decided[rows] = certain(output, state, prediction[rows])
+    return Answers(target, prediction, naive, "out of fold", selection.rows, decided)
 
 
 def judge(  # noqa: PLR0913, PLR0917 - what a verdict is made of

@@ -16,7 +16,8 @@ from ..data import Sealed
 from ..errors import RunError
 from ..evaluate import reaches
 from ..events import Story
-from ..kinds import Executor, Proposer, Scope
+from ..grammar import Narrowing
+from ..kinds import Executor, Production, Proposer, Scope
 from ..plugins import Registry
 from ..records import Config, Proposal, Trial
 from ..request import Request
@@ -50,6 +51,7 @@ class Hunt:
 
     search: Search
     begun: tuple[Proposal, ...]
+    opened: bool  # the sealed test, by an earlier process: nothing may be tried any more
 
 
 def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
@@ -59,7 +61,6 @@ def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
     """The search of this run, with what an earlier process of it has tried; something quick is set going at once."""
     trials = folder / "trials"
     seen = ledger.read(trials)
-    clock.count(seen)
 
     dataset, registry = setting.dataset, setting.registry
     # A budget of trials is one of full fits: nobody is in a hurry.
@@ -71,25 +72,23 @@ def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
     search = Search(executor, clock, rungs, ladder, request.seed, trials=seen)
     kept_back = KeptBack(request.budget, kept_apart(setting, sealed),
                          lambda tried: select(tried, trials, dataset, setting.aim).weights.keys())  # fmt: skip
+    clock.reserve = kept_back.seconds(seen)
     search.listen = partial(heard, search, setting, trials, story, warm, kept_back)
     begun = tuple(search.begin(quick(setting.families)[:1]))
     if not begun:  # no first model to hurry for: what compares networks before they are fitted is there the sooner
         warm.begin()
     elif request.budget.seconds:
         warm.begin_after(max(OVERDUE_LEAST, OVERDUE * request.budget.seconds) - clock.elapsed)
-    return Hunt(search, begun)
+    return Hunt(search, begun, sealed is not None and sealed.opened)
 
 
-def seek(
-    hunt: Hunt, request: Request, setting: Setting, sealed: Sealed | None, foresight: Foresight, story: Story
-) -> tuple[list[Trial], str]:
+def seek(hunt: Hunt, request: Request, setting: Setting, foresight: Foresight, story: Story) -> tuple[list[Trial], str]:
     """All trials, and where the ladder of levels stopped, in words."""
     search = hunt.search
     # Those families too that the description calls for.
     search.ladder = replace(search.ladder, families=foresight.families)
-    # Once the test was opened nothing may be tried any more; what is left is to finish.
-    opened = sealed is not None and sealed.opened
-    trials = search.trials if opened else search.run(proposer(request, setting, foresight, hunt))
+    # Once the test was opened what is left is to finish.
+    trials = search.trials if hunt.opened else search.run(proposer(request, setting, foresight, hunt))
     if not trials and search.clock.left > 0:
         raise RunError("There was nothing to try.",
                        f"The searcher '{searcher(request, setting.registry)}' proposes nothing that is left by --families and --narrow.",
@@ -133,11 +132,16 @@ def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
 def proposer(request: Request, setting: Setting, foresight: Foresight, hunt: Hunt) -> Proposer:
     """What the searcher asked for makes of this task."""
     registry = setting.registry
-    productions = library.known(setting.productions, foresight.learnt)
     rungs = hunt.search.rungs
-    scope = Scope(foresight.families, productions, setting.views, setting.metric, foresight.prior, foresight.portfolio,
+    scope = Scope(foresight.families, productions(setting, foresight), setting.views, setting.metric, foresight.prior, foresight.portfolio,
                   hunt.begun, request.seed, rungs.look, rungs.first_share)  # fmt: skip
     return registry.get("searchers", searcher(request, registry)).begin(scope)
+
+
+def productions(setting: Setting, foresight: Foresight) -> dict[str, Production]:
+    """What networks are composed of: as narrow as was asked for and as the description says, and what was learnt."""
+    told = Narrowing.told(foresight.description.numbers, setting.productions)
+    return library.known(told.of(setting.productions), foresight.learnt)
 
 
 def searcher(request: Request, registry: Registry) -> str:

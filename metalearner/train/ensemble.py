@@ -21,6 +21,7 @@ from ..errors import RunError
 from ..kinds import Aim, Modality, Transform
 from ..predictor import Member, Predictor
 from ..records import FULL, Limits, Trial, best_of_each
+from .crossfit import crossfit
 from .merit import Merit
 
 # Trials whose predictions are read; candidates of a bag in all and of one family.
@@ -275,7 +276,7 @@ def assemble(
     """Load the selected models and calibrate what they say together.
 
     Calibration is fitted on the out-of-fold rows. Conformal scores come from the rows kept apart; where data
-    were too scarce to keep any, from the out-of-fold rows (as in CV+).
+    were too scarce to keep any, from the out-of-fold rows (as in CV+), each calibrated by others.
     """
     by_name = {t.name: t for t in trials}
     transform: Transform = aim.registry.get("transforms", modality.transform)
@@ -298,9 +299,9 @@ def assemble(
 
 def _conformal(plain: Predictor, calibration: dict[str, Any], selection: Selection, dataset: Dataset, aim: Aim) -> dict:
     if len(dataset.apart):
-        prediction, rows = plain.raw(dataset.fields.take(dataset.apart)), dataset.apart
-        source = "rows kept apart"
+        rows, source = dataset.apart, "rows kept apart"
+        said = aim.output.calibrated(calibration, plain.raw(dataset.fields.take(rows)))
     else:
-        prediction, rows, source = selection.prediction, selection.rows, "out-of-fold rows"
-    fitted = aim.output.conform(aim.state, aim.output.calibrated(calibration, prediction), dataset.target[rows], LEVEL)
-    return {**fitted, "source": source}
+        rows, source = selection.rows, "out-of-fold rows"
+        said, _ = crossfit(selection.prediction, dataset.target[rows], dataset.task, aim)
+    return {**aim.output.conform(aim.state, said, dataset.target[rows], LEVEL), "source": source}

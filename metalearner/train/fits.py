@@ -22,7 +22,7 @@ from ..grammar.cost import multiply_adds
 from ..kinds import Aim, Loss, Optimiser, Rung
 from ..records import Config, canonical
 from .bank import Bank
-from .gates import Limits, gate
+from .gates import gate
 from .goal import ManyRows
 from .loop import Course, Data, Training, batch_size
 from .losses import chosen
@@ -108,7 +108,7 @@ class Fits:
         rows = np.arange(batch_size(self.recipe, len(fold.train_target), self.upto.halved))
         batch = inputs(take(fold.train, rows), fold.views)
         if any(folder is None for folder in self.resume):
-            facts = gate(net, batch, as_target(fold.train_target[rows]), self.loss, Limits(megabytes=allowance()))
+            facts = gate(net, batch, as_target(fold.train_target[rows]), self.loss, allowance())
         else:
             one: Any = [tuple(None if t is None else t[:1] for t in view) for view in batch]
             facts = {"multiply_adds": multiply_adds(net.eval(), one)}

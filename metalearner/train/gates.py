@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,41 +13,24 @@ from torch import nn
 from ..errors import Pruned
 from ..grammar.cost import multiply_adds
 from ..kinds import Loss
-from .zero_cost import Input, zero_cost
+from .samples import Input
+from .zero_cost import zero_cost
 
 # Rows of the step; single rows that are timed; numbers kept per weight in training: itself, gradient, Adam's two.
 ROWS, TIMED, KEPT = 16, 5, 4
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a network may cost; None where there is no limit."""
-
-    parameters: int | None = None
-    megabytes: float | None = None  # of memory, training on one batch
-    milliseconds: float | None = None  # for one row alone
-
-    def check(self, facts: dict[str, Any]) -> None:
-        """Raise Pruned where a fact is beyond its limit; facts that are not there yet are passed over."""
-        for fact, most, unit in (
-            ("parameters", self.parameters, "parameters"),
-            ("megabytes", self.megabytes, "MB of memory for training"),
-            ("ms_row", self.milliseconds, "ms for a single row"),
-        ):
-            if most is not None and facts.get(fact, 0) > most:
-                raise Pruned(f"The network takes {facts[fact]:,.4g} {unit}.", f"At most {most:,.4g} are allowed.",
-                             "Try a smaller one, or raise the limit.")  # fmt: skip
-
-
-def gate(net: nn.Module, inputs: list[Input], target: torch.Tensor, loss: Loss, limits: Limits) -> dict[str, Any]:
-    """The facts of a network, or Pruned. Nothing of the net, of gradients or of the random state is changed.
+def gate(
+    net: nn.Module, inputs: list[Input], target: torch.Tensor, loss: Loss, allowed: float | None = None
+) -> dict[str, Any]:
+    """The facts of a network, or Pruned where training it takes more megabytes than are allowed. Nothing of the net, of gradients
+    or of the random state is changed.
 
     `inputs` and `target` are one training batch as the loop would take it; only its first rows are run. Facts: parameters,
     multiply_adds (of one row), megabytes (weights, gradients, optimiser and activations for the whole batch), ms_row
     (median of single rows), zero_cost (by name).
     """
     facts: dict[str, Any] = {"parameters": sum(p.numel() for p in net.parameters())}
-    limits.check(facts)
     with untouched(net):
         few = [_rows(one, ROWS) for one in inputs]
         net.train()
@@ -56,7 +38,9 @@ def gate(net: nn.Module, inputs: list[Input], target: torch.Tensor, loss: Loss, 
         value = loss(raw.flatten(0, 1), target[:ROWS].repeat_interleave(raw.shape[1])).mean()
         share = len(target) / len(raw)
         facts["megabytes"] = round((4 * KEPT * facts["parameters"] + held * share) / 1e6, 3)
-        limits.check(facts)
+        if allowed is not None and facts["megabytes"] > allowed:
+            raise Pruned(f"The network takes {facts['megabytes']:,.4g} MB of memory for training.",
+                         f"At most {allowed:,.4g} are allowed.", "Try a smaller one, or raise the limit.")  # fmt: skip
         _finite(raw, value)
         scores = zero_cost(net, few, raw, value)
         if scores["grad_norm"] is None:
@@ -64,7 +48,6 @@ def gate(net: nn.Module, inputs: list[Input], target: torch.Tensor, loss: Loss, 
         net.eval()
         one = [_rows(view, 1) for view in inputs]
         facts["ms_row"] = _milliseconds(net, one)
-        limits.check(facts)
         facts["multiply_adds"] = multiply_adds(net, one)
     return {**facts, "zero_cost": scores}
 

@@ -65,7 +65,7 @@ class Objective:
 
     def _fit(self, job: Job) -> Iterator[Trial]:
         """The trials of proposals that share a learner, as their fits are finished."""
-        start = last = time.monotonic()
+        last, left, each = time.monotonic(), 0, 0.0
         learner = self.aim.registry.get("learners", job.proposals[0].config.production)
         earlier = [self.trials / name if name else None for name in job.resume] or [None] * len(job.proposals)
         whole = [_done(folder, job) for folder in earlier]
@@ -77,16 +77,16 @@ class Objective:
             self._light(learner.look(configs[0], self.fold(0).views, self.aim))
         fits = learner.fit(configs, folds, self.aim, job.rung, earlier) if folds else (Fitted(c, ()) for c in configs)
         for i, (folder, fitted) in enumerate(zip(earlier, fits)):
-            # Fitted side by side they come at the end, all at once: each took its share.
             now = time.monotonic()
-            together = int(fitted.facts.get("batch", 1))
-            seconds = (now - start) / together if together > 1 else now - last
-            last = now
+            if not left:  # fitted side by side they come at the end, all at once: each took its share
+                left = int(fitted.facts.get("batch", 1))
+                each = (now - last) / left
+            last, left = now, left - 1
             one = _single(job, i, job.rung)
             try:
-                yield self._finished(one, _Result(fitted, folds, folder, kept, seconds))
+                yield self._finished(one, _Result(fitted, folds, folder, kept, each))
             except (FloatingPointError, Pruned) as problem:
-                yield self._failed(one, problem, seconds)
+                yield self._failed(one, problem, each)
 
     def _finished(self, job: Job, result: _Result) -> Trial:
         """Score, write everything into a hidden folder, give that its name."""
@@ -104,7 +104,6 @@ class Objective:
             assert result.earlier is not None
             shutil.copytree(result.earlier / str(index), part / str(index), copy_function=os.link)
         score, baseline = self.judge(rows, prediction)
-        rung = job.rung.share * (len(result.folds) + len(result.kept)) / len(self.dataset.folds)
         facts = {**_earlier_facts(result.earlier), **result.fitted.facts, "baseline": baseline}
         facts |= weight
         if result.folds:
@@ -113,7 +112,7 @@ class Objective:
         facts |= {"merit": float(np.mean(merits)), "merits": merits}
         skill = self.aim.metric.skill(score, baseline)
         trial = self._trial(job, result.seconds)
-        return self._written(part, replace(trial, outcome="ok", rung=rung, score=score, skill=skill, facts=facts))
+        return self._written(part, replace(trial, outcome="ok", score=score, skill=skill, facts=facts))
 
     def _light(self, facts: Mapping[str, Any]) -> None:
         """Raise Pruned where weights alone take more than the task allows."""
@@ -154,10 +153,9 @@ class Objective:
 
     def _trial(self, job: Job, seconds: float) -> Trial:
         """The trial of a job with one proposal, before anything is known of it."""
-        now, rung = time.monotonic() - self.began, job.rung
-        return Trial(
-            job.numbers[0], job.proposals[0], "crash", rung.seed, rung.share, None, None, max(seconds, 1e-3), now
-        )
+        now, seed = time.monotonic() - self.began, job.rung.seed
+        reach = job.rung.share * len(self._indices(job)) / len(self.dataset.folds)
+        return Trial(job.numbers[0], job.proposals[0], "crash", seed, reach, None, None, max(seconds, 1e-3), now)
 
     def _part(self, number: int) -> Path:
         """A hidden folder for what is not finished; what an earlier attempt left in it is gone."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-Input = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]  # values, codes, mask of one view
+from .samples import Input
 
 # Units of a layer that take part in the comparison of activation patterns.
 UNITS = 1024

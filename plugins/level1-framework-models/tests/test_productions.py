@@ -242,6 +242,16 @@ def test_a_shuffled_picture_is_seen_as_one_and_stays_so():
     assert torch.equal(built.cells, again.cells)
 
 
+def test_columns_are_folded_at_the_width_that_was_found():
+    reshape, comes = KNOWN["reshape"], view("columns 64", channels=1)
+    row = reshape.narrowed({"locality.width": float(np.log10(8))})["row"]
+    drawn = {grammar.draw(row, np.random.default_rng(seed)) for seed in range(20)}
+    assert drawn == {row.default} == {8}
+    assert [axis.size for axis in reshape.picture({"row": 8}, comes).axes] == [8, 8]
+    for unknown in ({}, {"locality.width": None}, {"locality.width": float(np.log10(200))}):
+        assert reshape.narrowed(unknown) == {}
+
+
 def test_recurrent_cells_say_that_they_cannot_be_stacked():
     built = module(Config("recurrent"), view("time 9", channels=1), KNOWN)
     assert not all(getattr(m, "stackable", True) for m in built.modules())

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from metalearner import grammar
 from metalearner.kinds import Choice, Family, Float, Moment, Name, Proposer, Range, Scope, Searcher
 from metalearner.records import Config, Proposal, Trial
@@ -126,11 +128,11 @@ class ByBayes(Proposer):
     def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """At most n that were not made before; chance until enough is known."""
         self.history.learn(seen)
-        families = allowed(self.scope.families, moment)
+        families, rng = allowed(self.scope.families, moment), self.history.generator()
         found: list[Proposal] = []
         for _ in range(DRAWS * n if families else 0):
-            name = self._family(families)
-            config, reason = self._numbers(families[name])
+            name = self._family(families, rng)
+            config, reason = self._numbers(families[name], rng)
             if self.history.fresh(config):
                 arm = "tpe" if reason else "uniform"
                 how = "near what did well on similar data" if name in self.scope.prior.soft else "by chance"
@@ -148,7 +150,7 @@ class ByBayes(Proposer):
         study = self.studies.of(family.name, family.presets[0], self.history.of([family.name]))
         return siblings(proposal, n, study, self.history)
 
-    def _family(self, families: Mapping[str, Family]) -> str:
+    def _family(self, families: Mapping[str, Family], rng: np.random.Generator) -> str:
         """By the estimator over families; by chance while it knows little, or names one that is not allowed now."""
         names = sorted(families)
         entries = [e for e in self.history.entries.values() if e.family in self.scope.families]
@@ -157,13 +159,13 @@ class ByBayes(Proposer):
         drawn = self.family.draw() if len(entries) >= len(names) + STARTUP else None
         if drawn is not None and drawn["family"] in families:
             return str(drawn["family"])
-        return names[int(self.history.generator().integers(len(names)))]
+        return names[int(rng.integers(len(names)))]
 
-    def _numbers(self, family: Family) -> tuple[Config, str]:
+    def _numbers(self, family: Family, rng: np.random.Generator) -> tuple[Config, str]:
         study = self.studies.of(family.name, family.presets[0], self.history.of([family.name]))
         drawn = study.draw()
         if drawn is None:
-            return softly(family, self.scope, self.history.generator()), ""
+            return softly(family, self.scope, rng), ""
         return grammar.with_numbers(family.presets[0], drawn), f"TPE on {len(study)} configs of {family.name}"
 
 

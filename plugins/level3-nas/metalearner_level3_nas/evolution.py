@@ -165,7 +165,8 @@ class Engine(Proposer):
         if math.isinf(moment.seconds_left):  # trials are counted, not seconds
             return 0.0
         if proposal.expected_seconds is None:
-            return 1.0 if proposal.config.production == "net" else DEAR
+            tags = self.scope.families[proposal.family].tags
+            return 1.0 if proposal.config.production == "net" or "network" in tags else DEAR
         first = self.scope.first_share(proposal.config) * proposal.expected_seconds
         return first * (1 - moment.spent) / moment.seconds_left
 

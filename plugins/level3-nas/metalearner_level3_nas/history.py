@@ -81,6 +81,8 @@ class History:
         self._lifts: dict[tuple[str, int, float], float] = {}
         self._noise, self._folds = NOISE, 1
         self._keys: dict[str, str] = {}
+        for proposal in scope.begun:
+            self.expect(proposal)
 
     def learn(self, seen: Sequence[Trial]) -> list[Trial]:
         """Take in the trials that are new; they are returned."""

@@ -209,6 +209,13 @@ def test_what_is_dear_is_opened_last_and_a_family_once(land):
     assert opened[3:5] == ["dense-net", "conv-net"], "what was never timed may be dearer still"
 
 
+def test_a_network_that_was_never_timed_is_dear_whatever_its_root(land):
+    tagged = {"trees": replace(land.FAMILIES["trees"], tags=("network",)), "linear": land.FAMILIES["linear"]}
+    proposer = SEARCHERS["evolution"].begin(replace(land.scope(0), families=tagged))
+    trees, linear = (Proposal(tagged[n].presets[-1], n, "portfolio") for n in ("trees", "linear"))
+    assert proposer._share(trees, MOMENT) == 1.0 > proposer._share(linear, MOMENT)
+
+
 def test_what_is_fitted_in_full_at_once_is_dear_sooner(land):
     """A fit of a fifth of all seconds may open a run if it begins with a third of it, not if it begins with all."""
 

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from metalearner_level3_nas import register_searchers
-from metalearner_level3_nas.bayes import Study
+from metalearner_level3_nas.bayes import DRAWS, Study
 from metalearner_level3_nas.chance import softly
 from metalearner_level3_nas.grid import walk
 from metalearner_level3_nas.history import History
@@ -70,6 +70,26 @@ def test_a_resumed_run_proposes_nothing_that_was_tried(land, name):
         assert found
         assert not {key(land, p.config) for p in found} & tried
         tried |= {key(land, p.config) for p in found}
+
+
+@EVERY
+def test_what_the_run_has_begun_itself_is_not_proposed_again(land, name):
+    """Of a family with ten configs, all but the one that is under way."""
+    linear = land.FAMILIES["linear"]
+    begun = Proposal(linear.presets[0], "linear", "first")
+    scope = replace(land.scope(), families={"linear": linear}, begun=(begun,))
+    found, proposer = [], SEARCHERS[name].begin(scope)
+    for _ in range(10):
+        found += proposer.ask(1, [], Moment(10.0, 0.5, frozenset({linear.level})))
+    assert found and key(land, begun.config) not in {key(land, p.config) for p in found}
+
+
+def test_bayes_draws_on_while_chance_repeats_itself(land):
+    """In startup six tries are six draws, not one draw six times."""
+    proposer = begin(land, "tpe")
+    tries = []
+    proposer.history.fresh = lambda config: bool(tries.append(key(land, config)))
+    assert proposer.ask(1, [], Moment(10.0, 0.0)) == [] and len(set(tries)) == len(tries) == DRAWS
 
 
 @EVERY

@@ -316,6 +316,12 @@ class Reshape(Pictured):
         """`row` is how many columns make a row."""
         return {"row": Int(3, 64, 8, log=True), **super().space()}
 
+    def narrowed(self, numbers: Mapping[str, float | None]) -> Mapping[str, Range]:
+        """`row` is the width of the hidden picture where one was found: columns folded elsewhere lie under strangers."""
+        found = numbers.get("locality.width")
+        width = 0 if found is None else round(10**found)
+        return {"row": Int(width, width, width, log=True)} if self.space()["row"].holds(width) else {}
+
     def row(self, numbers: Mapping[str, Any], view: View) -> int:
         """As the numbers say, and at most half of the table."""
         return min(int(numbers["row"]), view.axes[0].size // 2)
