@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from .dataset import Dataset
+from .kinds import POLICIES
 from .pictures import Picture, Series
 from .plugins import Registry
 from .records import Record, View
 from .report.examples import fitted, png
 from .train.augment import SHARE, Manner, augment, mixup
-from .train.productions import POLICIES, Gradient
+from .train.productions import Gradient
 from .train.samples import Input, inputs
 
 # Rows that scales are read off, those that are shown, and draws of each, of which the one that changed it most is shown.

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # What is fetched from a hub: numbers, text, nothing that runs.
 FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model")
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
+# Samples a second at which recordings are kept for pretrained models.
+RATE = 16_000
 READS = {"text": "texts", "pixels": "pictures", "wave": "sound"}
 
 
@@ -156,6 +158,12 @@ def looked_at(folder: Path) -> str:
     if "auto_map" in about:
         raise DataError(f"The model in '{folder}' brings code of its own.", "Code from models is never run.",
                         "Take one whose classes are in transformers.")  # fmt: skip
+    if given.get("sampling_rate", RATE) != RATE:
+        raise DataError(
+            f"The model in '{folder}' listens to {given['sampling_rate']} samples a second.",
+            f"Recordings are kept at {RATE}.",
+            f"Take a model that was trained on {RATE} samples a second.",
+        )
     if any((folder / name).exists() for name in ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")):
         return "wave" if "sampling_rate" in given else "text"
     if "image_mean" in given or "image_processor_type" in given or "num_channels" in about:

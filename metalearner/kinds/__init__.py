@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..ranges import Choice, Float, Int, Name, Range
 from .data import Cell, Modality, Probe, Sight, Source, Transform
 from .forms import Form, Network, Target
-from .grammar import Family, Loss, Optimiser, Part, Production, Slot
+from .grammar import POLICIES, Family, Loss, Optimiser, Part, Production, Slot
 from .health import Check
 from .learning import Aim, Fitted, Learner, Model, Rung
 from .outputs import Denied, Metric, Output, State
@@ -18,6 +18,7 @@ from .transfer import Backbone, Pretrained
 from .watching import Callback, Observer
 
 __all__ = [
+    "POLICIES",
     "Aim",
     "Backbone",
     "Begin",

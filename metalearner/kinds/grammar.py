@@ -109,6 +109,10 @@ class Family:
     evidence: Callable[[Mapping[str, float | None]], tuple[Config, ...]] | None = None
 
 
+# What augmentation may do beyond what the axes say, as recipes name it; the first is nothing.
+POLICIES = ("basic", "channels", "random-1", "random-2")
+
+
 class Loss(ABC):
     """A differentiable loss, per row."""
 

@@ -27,13 +27,17 @@ class Pretrained(ABC):
 
     @abstractmethod
     def lower(self, tuned: int, numbers: Mapping[str, Any]) -> nn.Module:
-        """Everything below the last `tuned` layers: (values, mask) -> (values, mask). With 0 all: values are (B, width)."""
+        """Everything below the last `tuned` layers: (values, mask) -> (values, mask). With 0 all: values are (B, width).
+
+        One with the attribute `untouched` hands rows on as they were prepared: pictures are in their colours still.
+        """
 
     @abstractmethod
     def upper(self, tuned: int, numbers: Mapping[str, Any]) -> nn.Module:
         """A copy of the last `tuned` layers to be trained: (values, mask) of `lower` -> features (B, width).
 
-        Its attribute `layers` names its parts from the first to the last, so that those further down may learn more slowly.
+        Its attribute `layers` names its parts from the first to the last, so that those further down may learn more slowly; `below`,
+        where there is one, are the parameters under them, which learn the slowest where all of it is trained.
         """
 
 
@@ -60,7 +64,7 @@ class Backbone(Production):
 
     @abstractmethod
     def identity(self) -> str:
-        """A digest of its weights: what was computed with others is of no use."""
+        """A digest of all that makes its features, weights and tokeniser say: what was computed with others is of no use."""
 
     @abstractmethod
     def load(self) -> Pretrained:

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
+from ..kinds import POLICIES
 from ..records import View
 from .colours import Jitter, Operations
 from .draws import Draw, beside
-from .productions import POLICIES
 
 Input = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]  # values, codes, mask of one view
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..kinds import Production, Slot
+from ..kinds import POLICIES, Production, Slot
 from ..ranges import Choice, Float, Int, Name, Range
 from .optimisers import OPTIMISERS
-
-# What augmentation does beyond what the axes say: the first nothing; see `augment`.
-POLICIES = ("basic", "channels", "random-1", "random-2")
 
 
 class NetRoot(Production):

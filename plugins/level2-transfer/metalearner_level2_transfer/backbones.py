@@ -177,9 +177,7 @@ class AudioEncoder(Folder):
         return {"seconds": Choice((4, 10, 2))}
 
     def load(self) -> Listener:
-        """Weights, and samples a second."""
+        """Weights."""
         from .sounds import Listener
 
-        file = self.folder / "preprocessor_config.json"
-        about = json.loads(file.read_text()) if file.exists() else {}
-        return Listener(self.model(), int(about.get("sampling_rate", 16_000)))
+        return Listener(self.model())

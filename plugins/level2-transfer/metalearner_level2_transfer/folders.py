@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from metalearner.backbones import FETCHED
 from metalearner.errors import PluginError
 from metalearner.kinds import Backbone
 
@@ -41,7 +42,10 @@ class Folder(Backbone):
         return "" if any(self.folder.glob(WEIGHTS)) else f"'{self.folder}' holds no weights as safetensors"
 
     def identity(self) -> str:
-        """SHA-256 of its weights."""
+        """SHA-256 of its weights, then of what else it reads rows by: config, tokeniser, preprocessor.
+
+        The weights come first and alone were all that older bundles name.
+        """
         return self._digest
 
     def model(self) -> Any:
@@ -79,11 +83,16 @@ class Folder(Backbone):
 
     @cached_property
     def _digest(self) -> str:
-        total = hashlib.sha256()
-        for file in sorted(self.folder.glob(WEIGHTS)):
-            with file.open("rb") as opened:
-                total.update(hashlib.file_digest(opened, "sha256").digest())
-        return total.hexdigest()
+        beside = {file for pattern in FETCHED for file in self.folder.glob(pattern)} - set(self.folder.glob(WEIGHTS))
+        return f"{_digest(sorted(self.folder.glob(WEIGHTS)))}-{_digest(sorted(beside))}"
+
+
+def _digest(files: Sequence[Path]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            total.update(hashlib.file_digest(opened, "sha256").digest())
+    return total.hexdigest()
 
 
 def _numbers(file: Path) -> int:
@@ -98,8 +107,7 @@ def _numbers(file: Path) -> int:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """transformers, without bars, warnings and the network."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    """transformers, without bars and warnings; `local_files_only` keeps it off the network."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging
 

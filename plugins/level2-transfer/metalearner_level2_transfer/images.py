@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from metalearner.arrays import Tensor
 from metalearner.kinds import Pretrained
 
-from .lists import longest_list
+from .lists import before, layers_of, train_only
 
 MIDDLE = 127.5  # of a byte: EfficientNet-Lite takes pixels between -1 and 1
 
@@ -44,6 +44,8 @@ class Convolutional(Pretrained):
 
 class Asis(nn.Module):
     """Hands on what comes in."""
+
+    untouched = True
 
     def forward(self, values: torch.Tensor, mask: None = None) -> tuple[torch.Tensor, None]:
         """The same."""
@@ -75,6 +77,7 @@ class Above(nn.Module):
         net._blocks, net._fc = nn.ModuleList(), nn.Identity()
         if not self.whole:
             net._conv_stem, net._bn0 = nn.Identity(), nn.Identity()
+        self.below = [*net._conv_stem.parameters(), *net._bn0.parameters()]
         self.ends = net
 
     def train(self, mode: bool = True) -> Above:
@@ -132,10 +135,7 @@ class Pictures(Pretrained):
 
     def upper(self, tuned: int, numbers: Mapping[str, Any]) -> nn.Module:
         """The whole, of which the last layers are trained."""
-        net = copy.deepcopy(self.net)
-        for parameter in net.parameters():
-            parameter.requires_grad_(False)
-        return Features(Seen(net, int(numbers["size"])), longest_list(net)[-tuned:])
+        return Features(Seen(copy.deepcopy(self.net), int(numbers["size"])), tuned)
 
 
 class Seen(nn.Module):
@@ -152,15 +152,14 @@ class Seen(nn.Module):
 
 
 class Features(nn.Module):
-    """What `Seen` gives, with the layers that are trained."""
+    """What `Seen` gives, the last layers trained."""
 
-    def __init__(self, seen: Seen, layers: nn.ModuleList) -> None:
+    def __init__(self, seen: Seen, tuned: int) -> None:
         super().__init__()
         self.seen = seen
-        self.layers = [*layers]
-        for layer in self.layers:
-            for parameter in layer.parameters():
-                parameter.requires_grad_(True)
+        self.layers = [*layers_of(seen.net)[-tuned:]]  # a plain list: they are in `seen` already
+        self.below = before(seen.net, self.layers)
+        train_only(seen.net, self.layers)
 
     def forward(self, values: torch.Tensor, mask: None = None) -> torch.Tensor:
         """(B, width)."""

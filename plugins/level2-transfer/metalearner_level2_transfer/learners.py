@@ -84,8 +84,8 @@ class Plan:
     way: Mapping[str, Any]  # the root's numbers
 
     @classmethod
-    def of(cls, config: Config, views: Mapping[str, View], aim: Aim) -> Plan:
-        """Raises PluginError where a backbone is not here."""
+    def of(cls, config: Config, views: Mapping[str, View], aim: Aim, segments: bool = True) -> Plan:
+        """Raises PluginError where a backbone is not here. `segments`: layers that are tuned on two texts see which is which."""
         from metalearner import grammar
 
         productions = aim.registry.productions
@@ -96,13 +96,19 @@ class Plan:
             backbone: Backbone = aim.registry.get("productions", node.production)
             names = tuple(name for name, view in views.items() if view.raw == backbone.raw)
             tuned = max(1, round(way["share"] * backbone.layers)) if tunes else 0
+            numbers = grammar.numbers(node, productions)
+            if tuned and segments and len(names) > 1:
+                numbers["segments"] = True
             if names:
-                readings.append(Reading(backbone, grammar.numbers(node, productions), tuned, names))
+                readings.append(Reading(backbone, numbers, tuned, names))
         if not readings:
             raise Pruned("none of these backbones reads what there is")
         if tunes:
             encoder = Config(f"{readings[0].backbone.name}:last-{readings[0].tuned}")
-            inner = Config(NET, {}, {"encoder": (encoder,), "recipe": config.parts["recipe"]})
+            (recipe,) = config.parts["recipe"]
+            if readings[0].backbone.raw == "text":  # words have no average
+                recipe = replace(recipe, numbers={**recipe.numbers, "mixup": 0.0})
+            inner = Config(NET, {}, {"encoder": (encoder,), "recipe": (recipe,)})
             return cls(tuple(readings), (), inner, way)
         read = {name for reading in readings for name in reading.names}
         beside = tuple(name for name in views if way["beside"] or name not in read)
@@ -133,6 +139,11 @@ class Plan:
         """Which rows (n,) are known by then."""
         return np.logical_and.reduce([reading.read(tensors, deadline, keep) for reading in self.readings])
 
+    def trim(self) -> None:
+        """Forget rows that somebody wanted predicted, as soon as they are many; not between views of the same rows."""
+        for reading in self.readings:
+            reading.reader.trim()
+
     def lengths(self, tensors: Tensors) -> np.ndarray:
         """How long rows (n,) are, for those that are tuned on; one for all of a size."""
         first = np.asarray(self.readings[0].raw(tensors)[0][0])
@@ -153,9 +164,11 @@ class Plan:
             if name.removesuffix(BESIDE) in self.beside and name.endswith(BESIDE):
                 found[name] = replace(views[name.removesuffix(BESIDE)], raw="")
             elif tensor.mask is not None:
-                found[name] = View((Axis("tokens", shape[0], True),), shape[1])
+                kind = "time" if self.readings[0].backbone.raw == "wave" else "tokens"
+                found[name] = View((Axis(kind, shape[0], True),), shape[1])
             elif self.tuned:
-                found[name] = View(tuple(Axis("space", size) for size in shape[:-1]), shape[-1])
+                colours = "colours" if self.readings[0].reader.untouched else ""
+                found[name] = View(tuple(Axis("space", size) for size in shape[:-1]), shape[-1], channel_kind=colours)
             else:
                 found[name] = View((Axis("columns", shape[0]),), 1)
         return found
@@ -170,10 +183,16 @@ class TransferModel(Model):
     seen: Mapping[str, View]  # as the inner model has them
     inner: Model
     aim: Aim
+    segments: bool = True
+
+    @property
+    def plan(self) -> Plan:
+        """What the config says for these views."""
+        return Plan.of(self.config, self.views, self.aim, self.segments)
 
     def predict(self, tensors: Tensors) -> np.ndarray:
         """As the inner model, batch by batch, rows of about one length together where what is filled up is work."""
-        plan, rows = Plan.of(self.config, self.views, self.aim), rows_of(tensors)
+        plan, rows = self.plan, rows_of(tensors)
         if not rows:
             output, state = self.aim.output, self.aim.state  # encoders of transformers take no empty batch
             return output.activate(state, np.zeros((0, output.width(state))))
@@ -182,6 +201,7 @@ class TransferModel(Model):
         found = []
         for start in range(0, rows, step):
             batch = take(tensors, order[start : start + step])
+            plan.trim()
             plan.read(batch, keep=False)
             found.append(self.inner.predict(_as_seen(plan.tensors(batch), self.seen)))
         said = np.concatenate(found)
@@ -191,9 +211,9 @@ class TransferModel(Model):
 
     def save(self, folder: Path) -> None:
         """`transfer.json`, and the inner model in a folder of its own. The backbone's weights stay where they are."""
-        plan = Plan.of(self.config, self.views, self.aim)
-        weights = {backbone.name: backbone.identity() for backbone in plan.backbones}
-        about = {"config": self.config, "views": self.views, "seen": self.seen, "weights": weights}
+        weights = {backbone.name: backbone.identity() for backbone in self.plan.backbones}
+        about = {"config": self.config, "views": self.views, "seen": self.seen, "weights": weights,
+                 "segments": self.segments}  # fmt: skip
         (folder / "transfer.json").write_text(json.dumps(plain(about)))
         (folder / "inner").mkdir()
         self.inner.save(folder / "inner")
@@ -229,16 +249,17 @@ class TransferLearner(FoldByFold):
         about = json.loads((folder / "transfer.json").read_text())
         config = Config.from_json(about["config"])
         views, seen = ({k: View.from_json(v) for k, v in about[name].items()} for name in ("views", "seen"))
-        plan = Plan.of(config, views, aim)
+        segments = about.get("segments", False)  # bundles that do not say so come from when texts were not told apart
+        plan = Plan.of(config, views, aim, segments)
         for backbone in plan.backbones:
-            if backbone.identity() != about["weights"][backbone.name]:
+            if not backbone.identity().startswith(about["weights"][backbone.name]):  # older bundles name less of it
                 raise BundleError(
                     f"The weights of '{backbone.name}' are not those that the model was made with.",
                     f"They come from {backbone.origin}.",
                     "Install the version that was there then.",
                 )
         learner: Learner = aim.registry.get("learners", plan.inner.production)
-        return TransferModel(config, views, seen, learner.load(folder / "inner", plan.aim(aim)), aim)
+        return TransferModel(config, views, seen, learner.load(folder / "inner", plan.aim(aim)), aim, segments)
 
     def fit_one(
         self, config: Config, fold: Fold, aim: Aim, upto: Rung, resume: Path | None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections import ChainMap, OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +37,8 @@ LENGTH = "length"
 FLOPS, FLOPS_THERE = 5e10, 2e12
 # Rows from which on it pays to bring a backbone to the accelerator, and rows that pass through it at once there.
 WORTH, AT_ONCE_THERE = 64, 128
+# Multiples of it, modulo 1, lie as evenly as any.
+GOLDEN = (math.sqrt(5) - 1) / 2
 # Fewer training rows than this are no fit.
 FEWEST = 200
 
@@ -59,8 +60,12 @@ class States:
     def __post_init__(self) -> None:
         self.known = ChainMap(self.saved, self.passing)
 
-    def refresh(self) -> None:
+    def refresh(self, keys: Iterable[bytes]) -> None:
         """Nobody else writes here."""
+
+    def first(self) -> AbstractContextManager[bool]:
+        """Nor reads for it."""
+        return nullcontext(True)
 
     def add(self, keys: Sequence[bytes], rows: Sequence[np.ndarray], seconds: float, keep: bool = True) -> None:
         """Remember rows, each without what it was filled up with."""
@@ -101,21 +106,23 @@ class Reader:
     def read(self, raw: Sequence[np.ndarray], deadline: float = math.inf, keep: bool = True) -> np.ndarray:
         """Read rows until the deadline; which of them (n,) are known then. Others may read the same rows meanwhile.
 
-        What is not to be kept, rows that somebody wants predicted, stays out of files, and out of memory as soon as it is much.
+        What is not to be kept, rows that somebody wants predicted, stays out of files; `trim` forgets it.
         """
-        known = self._known()
-        if len(known.passing) > (MANY_STATES if self.tuned else MANY):
-            known.passing.clear()
-        known.refresh()
-        keys = self._keys(raw)
+        known, keys = self._known(), self._keys(raw)
+        known.refresh(keys)
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
-        todo = np.array(sorted(i for key, i in first.items() if key not in known.known), int)
-        if len(todo):
-            todo = todo[np.argsort([-_length(raw, int(i)) for i in todo], kind="stable")]
-            if os.getpid() % 2:  # two that read the same rows meet in the middle
-                todo = todo[::-1]
-            self._lower_all(raw, keys, todo, known, deadline, keep)
+        todo = [first[key] for key in sorted(first) if key not in known.known]  # by digest: by chance, alike for all
+        if todo:
+            todo.sort(key=lambda i: -_length(raw, i))
+            with known.first() if keep else nullcontext(True) as alone:
+                self._lower_all(raw, keys, np.array(todo), known, deadline, keep, alone)
         return np.array([key in known.known for key in keys], bool)
+
+    def trim(self) -> None:
+        """Forget rows that somebody wanted predicted, as soon as they are many."""
+        passing = self._known().passing
+        if len(passing) > (MANY_STATES if self.tuned else MANY):
+            passing.clear()
 
     @property
     def row_seconds(self) -> float:
@@ -132,9 +139,9 @@ class Reader:
 
     def unknown(self, raw: Sequence[np.ndarray]) -> int:
         """How many of these rows nobody has read yet."""
-        known = self._known()
-        known.refresh()
-        return len({key for key in self._keys(raw) if key not in known.known})
+        known, keys = self._known(), self._keys(raw)
+        known.refresh(keys)
+        return len({key for key in keys if key not in known.known})
 
     def tensor(self, raw: Sequence[np.ndarray]) -> Tensor:
         """What was read of rows: features float32 (n, width), or states (n, ...) with a mask where they are ragged."""
@@ -151,6 +158,11 @@ class Reader:
         for i, row in enumerate(rows):
             values[i, : len(row)], mask[i, : len(row)] = row, True
         return Tensor(values, mask=mask)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether rows are tuned on as they were prepared, with nothing below."""
+        return bool(getattr(self.pretrained.lower(self.tuned, self.numbers), "untouched", False))
 
     @property
     def _ragged(self) -> bool:
@@ -175,24 +187,28 @@ class Reader:
         known: Store | States,
         deadline: float,
         keep: bool,
+        forwards: bool,
     ) -> None:
+        """`rows` are positions of those to be read, the longest first; who does not go forwards meets who does."""
         with brought(self.pretrained.lower(self.tuned, self.numbers).eval(), len(rows)) as (lower, device):
             at_once = AT_ONCE if device == "cpu" else AT_ONCE_THERE
-            for at in range(0, len(rows), CHUNK):
-                known.refresh()
-                chunk = [int(i) for i in rows[at : at + CHUNK] if keys[int(i)] not in known.known]
+            batches = dealt(rows, at_once)[:: 1 if forwards else -1]
+            for at in range(0, len(batches), CHUNK // at_once):
+                chunk = batches[at : at + CHUNK // at_once]
+                known.refresh([keys[i] for batch in chunk for i in batch])
                 done: list[int] = []
                 found: list[np.ndarray] = []
-                began = time.monotonic()
-                for start in range(0, len(chunk), at_once):
-                    if time.monotonic() > deadline:
+                began, late = time.monotonic(), False
+                for batch in chunk:
+                    late = time.monotonic() > deadline
+                    if late:
                         break
-                    batch = chunk[start : start + at_once]
-                    found += self._lower([view[batch] for view in raw], lower, device)
-                    done += batch
+                    left = [i for i in batch if keys[i] not in known.known]
+                    found += self._lower([view[left] for view in raw], lower, device) if left else []
+                    done += left
                 if done:
                     known.add([keys[i] for i in done], found, time.monotonic() - began, keep)
-                if len(done) < len(chunk):
+                if late:
                     return
                 whole = known.size / max(1, len(known.saved)) * len(keys) if isinstance(known, States) else 0
                 if whole > MOST:
@@ -224,6 +240,18 @@ def brought(module: torch.nn.Module, rows: int) -> Iterator[tuple[torch.nn.Modul
         yield module.to(device), device
     finally:
         module.cpu()
+
+
+def dealt(rows: np.ndarray, batch: int) -> list[list[int]]:
+    """Batches of rows that are sorted by length, in an order of which every beginning holds all lengths alike.
+
+    So what was read when time is up is a sample, and rows of one length still pass through together.
+
+    >>> dealt(np.arange(8), 1)
+    [[0], [5], [2], [7], [4], [1], [6], [3]]
+    """
+    batches = np.split(rows, range(batch, len(rows), batch))
+    return [batches[i].tolist() for i in np.argsort(np.arange(len(batches)) * GOLDEN % 1)]
 
 
 def opened(backbone: Backbone) -> Pretrained:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from metalearner.arrays import Tensor
 from metalearner.kinds import Pretrained
 
 from .folders import quietly
-from .lists import longest_list
+from .lists import before, layers_of, train_only
 
 # Tokens of a window: longer texts are read window by window. Lengths are multiples of STEP, so that a row's does not
 # depend on what comes with it.
@@ -28,7 +29,10 @@ class Encoder(Pretrained):
         self.net, self.tokenizer = model.eval(), tokenizer
 
     def prepare(self, raw: Sequence[np.ndarray], numbers: Mapping[str, Any]) -> Tensor:
-        """Token numbers as float32 (n, T, 1): of several texts a row, one after the other as the tokeniser joins them."""
+        """Token numbers as float32 (n, T, 1): of several texts a row, one after the other as the tokeniser joins them.
+
+        With "segments" among the numbers which of two texts a token is of lies beside it, (n, T, 2), where the encoder knows that.
+        """
         texts = [decoded(view) for view in raw]
         first = texts[0]
         second = None if len(texts) == 1 else [" ".join(more) for more in zip(*texts[1:])]
@@ -36,33 +40,28 @@ class Encoder(Pretrained):
         with quietly():
             given = self.tokenizer(first, second, truncation=True, max_length=length, padding="longest",
                                    pad_to_multiple_of=STEP, return_tensors="np")  # fmt: skip
-        ids = np.asarray(given["input_ids"], np.float32)
-        return Tensor(ids[:, :, None], mask=np.asarray(given["attention_mask"], bool))
+        names = ["input_ids"]
+        if numbers.get("segments") and getattr(self.net.config, "type_vocab_size", 0) > 1 and "token_type_ids" in given:
+            names.append("token_type_ids")
+        values = np.stack([np.asarray(given[name], np.float32) for name in names], axis=2)
+        return Tensor(values, mask=np.asarray(given["attention_mask"], bool))
 
     def lower(self, tuned: int, numbers: Mapping[str, Any]) -> nn.Module:
         """All layers and the mean of their states; or the embeddings and the first layers."""
-        split = cut(self.net, tuned) if 0 < tuned < layers_of(self.net) else None
+        split = cut(self.net, tuned) if 0 < tuned < len(layers_of(self.net)) else None
         if tuned and split is None:
             return AsItIs()
         return Whole(self.net) if split is None else Lower(self.net, split)
 
     def upper(self, tuned: int, numbers: Mapping[str, Any]) -> nn.Module:
         """The layers above; where they cannot be cut off, the whole encoder with only these of it trained."""
-        split = cut(self.net, tuned) if tuned < layers_of(self.net) else None
-        if split is not None:
-            return Upper(copy.deepcopy(split))
-        net = copy.deepcopy(self.net)
-        return Tuned(net, longest_list(net)[-tuned:])
+        split = cut(self.net, tuned) if tuned < len(layers_of(self.net)) else None
+        return Tuned(copy.deepcopy(self.net), tuned) if split is None else Upper(copy.deepcopy(split))
 
 
 def decoded(values: np.ndarray) -> list[str]:
     """UTF-8 bytes (n, longest), filled up with 0, as texts."""
     return [row.tobytes().rstrip(b"\0").decode("utf-8", "replace") or " " for row in np.ascontiguousarray(values)]
-
-
-def layers_of(net: nn.Module) -> int:
-    """Layers of an encoder."""
-    return len(longest_list(net))
 
 
 def cut(net: nn.Module, tuned: int) -> nn.ModuleList | None:
@@ -72,10 +71,25 @@ def cut(net: nn.Module, tuned: int) -> nn.ModuleList | None:
     return net.encoder.layer[len(net.encoder.layer) - tuned :] if isinstance(net, BertModel) else None
 
 
-def mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The mean (B, C) of states (B, T, C) where the mask (B, T) is True."""
-    weight = mask.to(states.dtype)[:, :, None]
-    return (states * weight).sum(1) / weight.sum(1).clamp(min=1)
+def tokens(values: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Token numbers (B, T, 1), or with that of their text beside them (B, T, 2), as encoders take them."""
+    names = ("input_ids", "token_type_ids")
+    return {name: values[:, :, i].long() for i, name in enumerate(names[: values.shape[2]])}
+
+
+def mean(
+    run: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], values: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """The mean (B, C) of the states that `run` makes of values (B, T, ...) where the mask (B, T) is True, window by window."""
+    total, count = 0.0, 0.0
+    most = max(1, int(mask.any(0).long().cumsum(0).argmax()) + 1)  # up to the last position that any row uses
+    for some, inside in zip(values[:, :most].split(WINDOW, 1), mask[:, :most].split(WINDOW, 1)):
+        rows = inside.any(1)
+        states = run(some[rows], inside[rows]).float()
+        sums = states.new_zeros(len(rows), states.shape[2])
+        sums[rows] = (states * inside[rows][:, :, None]).sum(1)
+        total, count = total + sums, count + inside.sum(1, keepdim=True)
+    return total / torch.as_tensor(count).clamp(min=1)
 
 
 def shut(mask: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
@@ -87,6 +101,7 @@ class AsItIs(nn.Module):
     """Hands on what comes in."""
 
     exact = True  # numbers of tokens are not to be rounded
+    untouched = True
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The same."""
@@ -94,7 +109,7 @@ class AsItIs(nn.Module):
 
 
 class Whole(nn.Module):
-    """An encoder: token numbers (B, T, 1) to the mean of all their last states, window by window."""
+    """An encoder: token numbers (B, T, 1 or 2) to the mean of all their last states."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -102,18 +117,11 @@ class Whole(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, None]:
         """(B, C)."""
-        total, count = 0.0, 0.0
-        for ids, inside in zip(values[:, :, 0].long().split(WINDOW, 1), mask.split(WINDOW, 1)):
-            some = inside.any(1)
-            states = self.net(input_ids=ids[some], attention_mask=inside[some].long()).last_hidden_state.float()
-            sums = torch.zeros(len(ids), states.shape[2], device=states.device)
-            sums[some] = (states * inside[some][:, :, None]).sum(1)
-            total, count = total + sums, count + inside.sum(1, keepdim=True)
-        return total / torch.as_tensor(count).clamp(min=1), None
+        return mean(partial(last_states, self.net), values, mask), None
 
 
 class Lower(nn.Module):
-    """Embeddings and the first layers of an encoder of BERT's form, of a text's first window."""
+    """Embeddings and the first layers of an encoder of BERT's form, window by window."""
 
     def __init__(self, net: Any, above: nn.ModuleList) -> None:
         super().__init__()
@@ -122,11 +130,10 @@ class Lower(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """States (B, T, C)."""
-        values, mask = values[:, :WINDOW], mask[:, :WINDOW]
-        states = self.embeddings(input_ids=values[:, :, 0].long())
-        for layer in self.layers:
-            states = first(layer(states, shut(mask, states.dtype)))
-        return states, mask
+        found = []
+        for some, inside in zip(values.split(WINDOW, 1), mask.split(WINDOW, 1)):
+            found.append(through(self.layers, self.embeddings(**tokens(some)), inside))
+        return torch.cat(found, 1), mask
 
 
 class Upper(nn.Module):
@@ -138,38 +145,36 @@ class Upper(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(B, C)."""
-        most = _used(mask)
-        states, mask = values[:, :most], mask[:, :most]
-        for layer in self.layers:
-            states = first(layer(states, shut(mask, states.dtype)))
-        return mean(states.float(), mask)
+        return mean(partial(through, self.layers), values, mask)
 
 
 class Tuned(nn.Module):
-    """A whole encoder of which only some layers are trained."""
+    """A whole encoder of which only the last layers are trained."""
 
-    def __init__(self, net: nn.Module, layers: nn.ModuleList) -> None:
+    def __init__(self, net: nn.Module, tuned: int) -> None:
         super().__init__()
         self.net = net
-        self.layers = [*layers]  # a plain list: they are in `net` already
-        for parameter in net.parameters():
-            parameter.requires_grad_(False)
-        for layer in self.layers:
-            for parameter in layer.parameters():
-                parameter.requires_grad_(True)
+        self.layers = [*layers_of(net)[-tuned:]]  # a plain list: they are in `net` already
+        self.below = before(net, self.layers)
+        train_only(net, self.layers)
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(B, C) of a text's first window."""
-        most = min(WINDOW, _used(mask))
-        ids, mask = values[:, :most, 0].long(), mask[:, :most]
-        return mean(self.net(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float(), mask)
+        """(B, C)."""
+        return mean(partial(last_states, self.net), values, mask)
+
+
+def last_states(net: nn.Module, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """(B, T, C) of token numbers."""
+    return net(**tokens(values), attention_mask=mask.long()).last_hidden_state
+
+
+def through(layers: nn.ModuleList, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """States (B, T, C) through layers of BERT's form."""
+    for layer in layers:
+        states = first(layer(states, shut(mask, states.dtype)))
+    return states
 
 
 def first(found: Any) -> torch.Tensor:
     """The states among what a layer gives."""
     return found[0] if isinstance(found, tuple) else found
-
-
-def _used(mask: torch.Tensor) -> int:
-    """Positions up to the last one that any row uses."""
-    return max(1, int(mask.any(0).long().cumsum(0).argmax()) + 1)

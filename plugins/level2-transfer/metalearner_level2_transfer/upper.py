@@ -37,6 +37,8 @@ class UpperLayers(Production):
         upper: Any = opened(self.backbone).upper(self.tuned, self.numbers)
         if self.way["method"] == "lora":
             _adapt(upper, list(upper.layers), int(self.way["rank"]))
+        elif self.way["below"] and self.tuned >= self.backbone.layers:
+            upper.requires_grad_(True)
         _pace(upper, list(upper.layers), float(self.way["rate"]), float(self.way["decay"]))
         return Features(upper, self.backbone.width, self.backbone.raw)
 
@@ -90,10 +92,12 @@ def _adapt(upper: nn.Module, layers: Sequence[nn.Module], rank: int) -> None:
 
 
 def _pace(upper: nn.Module, layers: Sequence[nn.Module], rate: float, decay: float) -> None:
-    """Each parameter's share of the learning rate: the last layer's, and less for each further down."""
+    """Each parameter's share of the learning rate: the last layer's, less for each further down, least below them all."""
     for parameter in upper.parameters():
         parameter.share = rate  # type: ignore[attr-defined]
         parameter.given = not parameter.requires_grad  # type: ignore[attr-defined]
     for above, layer in enumerate(reversed(layers)):
         for parameter in layer.parameters():
             parameter.share = rate * decay**above  # type: ignore[attr-defined]
+    for parameter in getattr(upper, "below", ()):
+        parameter.share = rate * decay ** len(layers)  # type: ignore[attr-defined]

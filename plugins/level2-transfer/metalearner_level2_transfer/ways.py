@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metalearner.kinds import Choice, Float, Int, Name, Production, Range, Slot
+from metalearner.kinds import POLICIES, Choice, Float, Int, Name, Production, Range, Slot
 
 
 class Frozen(Production):
@@ -32,7 +32,8 @@ class FineTune(Production):
         """Which share of the layers is tuned, and how.
 
         `rate` is the last layer's share of the head's learning rate, `decay` what each layer further down has of the one
-        above (discriminative rates, Howard and Ruder 2018). "lora" trains differences of rank `rank` in the attention's
+        above (discriminative rates, Howard and Ruder 2018). With `below` and a share of 1 also what lies below the layers is
+        tuned, embeddings say, so that all weights are. "lora" trains differences of rank `rank` in the attention's
         queries and values instead of the weights (Hu et al. 2021).
         """
         return {
@@ -41,6 +42,7 @@ class FineTune(Production):
             "rank": Int(2, 32, 8, log=True),
             "rate": Float(0.01, 1.0, 0.1, log=True),
             "decay": Choice((0.8, 1.0, 0.6)),
+            "below": Choice((False, True)),
         }
 
 
@@ -49,10 +51,13 @@ class Brief(Production):
 
     name = "brief"
     symbol = "brief"
-    loose = ("lr", "weight_decay", "epochs", "label_smoothing", "augment", "flip")
+    loose = ("lr", "weight_decay", "epochs", "label_smoothing", "mixup", "augment", "flip", "policy")
 
     def space(self) -> Mapping[str, Range]:
-        """As those of "gradient"; the learning rate is the head's. What is changed and mirrored is what the layers below gave."""
+        """As those of "gradient"; the learning rate is the head's.
+
+        What is changed, mirrored and mixed is what the layers below gave: colours only where none lie below; words are never mixed.
+        """
         return {
             "optimiser": Name("optimisers", ("adamw",)),
             "loss": Name("losses", ("auto",)),
@@ -65,7 +70,8 @@ class Brief(Production):
             "label_smoothing": Float(0.0, 0.2, 0.0),
             "patience": Choice((3,)),
             "ema": Choice((0.0, 0.99)),
-            "mixup": Choice((0.0,)),
+            "mixup": Choice((0.0, 0.2, 0.4)),
             "augment": Choice((0.0, 0.2, 0.5)),
             "flip": Choice((False, True)),
+            "policy": Choice(POLICIES),
         }

@@ -63,6 +63,15 @@ def test_what_cannot_be_used_says_why(spoil, said, tmp_path):
     assert backbones.added() == []
 
 
+def test_a_model_for_another_rate_of_sound_is_refused(tmp_path):
+    folder = tiny.wav2vec2(tmp_path / "model")
+    about = folder / "preprocessor_config.json"
+    about.write_text(about.read_text().replace("16000", "8000"))
+    with pytest.raises(UserError, match="8000 samples a second"):
+        backbones.add(str(folder))
+    assert backbones.added() == []
+
+
 def _change(folder, **more):
     about = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(about | more))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,6 +97,43 @@ def test_little_time_reads_some_rows_and_the_next_go_on(backbone, counted):
     assert reader.read([rows]).all() and sum(counted) == 700 and not some.all()
 
 
+def test_what_is_read_when_time_is_up_is_a_sample(backbone, own_home, monkeypatch):
+    rows = texts(*[f"film {i} " + "good " * (i // 20) for i in range(1000)])  # sorted, the longest of 50 words last
+    words = np.arange(1000) // 20
+    moments = count()  # of a clock that is looked at before every batch
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    found = []
+    for parity in (0, 1):
+        monkeypatch.setattr(os, "getpid", lambda parity=parity: parity)
+        monkeypatch.setenv("METALEARNER_HOME", f"{own_home}{parity}")
+        forget()
+        some = Reader(backbone, NUMBERS).read([rows], deadline=next(moments) + 8)
+        assert 100 < some.sum() < 400 and abs(words[some].mean() - words.mean()) < 5
+        assert abs(np.flatnonzero(some).mean() - 499.5) < 100
+        found.append(some)
+    np.testing.assert_array_equal(*found)
+
+
+def test_rows_of_one_length_pass_together_whatever_their_order():
+    dealt = reading.dealt(np.arange(1000), 32)
+    assert sorted(i for batch in dealt for i in batch) == list(range(1000)) and all(
+        np.ptp(batch) < 32 for batch in dealt
+    )
+
+
+def test_two_processes_that_read_the_same_rows_meet_in_the_middle(backbone, monkeypatch):
+    rows, seen = texts(*[f"film {i}" for i in range(400)]), []
+    prepare = Encoder.prepare
+    monkeypatch.setattr(Encoder, "prepare", lambda *given: seen.append(given[1][0].tobytes()) or prepare(*given))
+    Reader(backbone, NUMBERS).read([rows], keep=False)  # the order of who is alone
+    alone, seen[:] = list(seen), []
+    forget()
+    with Reader(backbone, NUMBERS)._known().first() as first:
+        forget()
+        Reader(backbone, NUMBERS).read([rows])
+    assert first and len(alone) > 2 and seen == alone[::-1]
+
+
 def test_rows_to_be_predicted_leave_no_trace(backbone, own_home):
     reader = Reader(backbone, NUMBERS)
     assert reader.read([texts("good film")], keep=False).all()
@@ -132,10 +173,49 @@ def test_states_that_would_fill_the_memory_are_not_made(backbone, monkeypatch):
 
 def test_the_oldest_features_go_first(own_home):
     for name in ("one", "two", "three"):
-        Store(name, {}).add([b"k" * 16], [np.zeros(1000, np.float16)], 0.1)
+        written(name)
         time.sleep(0.02)
     tidy(most=6000)
     assert {f.name for f in (own_home / "features").iterdir()} == {"two", "three"}
+
+
+def test_of_one_backbone_too_the_oldest_features_go_first(own_home):
+    for key in (b"a", b"b", b"c"):
+        written("one", key)
+        time.sleep(0.02)
+    Store("one", {}).refresh([b"a" * 16])  # asked for once more
+    tidy(most=6000)
+    left = Store("one", {})
+    left.refresh([key * 16 for key in (b"a", b"b", b"c")])
+    assert set(left.saved) == {b"a" * 16, b"c" * 16}
+
+
+def test_a_file_that_is_finished_while_others_tidy_is_no_harm(own_home, monkeypatch):
+    written("one")
+    part, stat = own_home / "features" / "one" / ".two.npz.part", Path.stat
+    part.touch()
+
+    def gone(self, **way):
+        if self == part:
+            raise FileNotFoundError
+        return stat(self, **way)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    tidy()
+    assert list((own_home / "features" / "one").glob("*.npz"))
+
+
+def test_features_of_rows_that_nobody_asks_for_stay_on_disk():
+    for key in (b"a", b"b"):
+        written("one", key)
+    store = Store("one", {})
+    store.refresh([b"b" * 16])
+    assert list(store.saved) == [b"b" * 16] and store.rows == 2  # what reading took is known of all
+
+
+def written(name, key=b"k"):
+    """A file of one row."""
+    Store(name, {}).add([key * 16], [np.zeros(1000, np.float16)], 0.1)
 
 
 def test_rows_are_told_apart_by_all_their_views():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny
-from metalearner_level2_transfer.backbones import LITES, EfficientNetLite
+from metalearner_level2_transfer import reading
+from metalearner_level2_transfer.backbones import LITES, AudioEncoder, EfficientNetLite, ImageEncoder, TextEncoder
 from metalearner_level2_transfer.families import families
 from metalearner_level2_transfer.learners import FineTuneLearner, FrozenLearner, Plan
 from metalearner_level2_transfer.upper import UpperLayers
@@ -17,10 +21,12 @@ import metalearner
 from metalearner import backbones, grammar, plugins
 from metalearner.arrays import RAW, Fold, Tensor
 from metalearner.errors import BundleError, Pruned
+from metalearner.home import home
 from metalearner.kinds import Aim, Rung
 from metalearner.outputs import METRICS, OUTPUTS
 from metalearner.records import Axis, Config, View
 from metalearner.testing import check_production
+from metalearner.train.productions import Gradient
 
 OUTPUT, METRIC = {o.name: o for o in OUTPUTS}, {m.name: m for m in METRICS}
 WORDS = ["film", "plot", "actor", "scene", "music", "story", "the", "a", "is", "was", "very", "so", "and", "of", "to"]
@@ -67,6 +73,21 @@ def picture_fold(n=80):
         {"image": Tensor(raw[p].astype(np.float32) / 255), "image" + RAW: Tensor(raw[p])}
         for p in (slice(cut), slice(cut, n))
     ]
+    return Fold(0, views, sides[0], target[:cut], sides[1], target[cut:])
+
+
+def wave_fold(n=60):
+    """Short recordings, of a high tone or a low one."""
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 2, n)
+    tones = np.sin(np.arange(2400) * (0.05 + 0.3 * target[:, None]) + rng.uniform(0, 6, (n, 1)))
+    raw = (8000 * tones + rng.normal(0, 300, tones.shape)).astype(np.int16) * (
+        np.arange(2400) < rng.integers(900, 2400, (n, 1))
+    )
+    views = {"signal": View((Axis("time", 10),), 4, raw="wave")}
+    spectra = np.zeros((n, 10, 4), np.float32)
+    cut = n * 3 // 4
+    sides = [{"signal": Tensor(spectra[p]), "signal" + RAW: Tensor(raw[p])} for p in (slice(cut), slice(cut, n))]
     return Fold(0, views, sides[0], target[:cut], sides[1], target[cut:])
 
 
@@ -159,7 +180,8 @@ def test_numbers_are_learnt_too(tiny_here):
     assert np.isfinite(fitted.models[0].predict(fold.valid)).all()
 
 
-def test_a_pair_of_texts_is_compared(tiny_here):
+def pair_fold():
+    """Two texts a row, which say the same."""
     fold = text_fold()
     views = {"text 1": fold.views["text"], "text 2": fold.views["text"]}
     sides = []
@@ -168,13 +190,45 @@ def test_a_pair_of_texts_is_compared(tiny_here):
         for name in views:
             both |= {name: side["text"], name + RAW: side["text" + RAW]}
         sides.append(both)
-    pair = Fold(0, views, sides[0], fold.train_target, sides[1], fold.valid_target)
-    aim = aim_of()
+    return Fold(0, views, sides[0], fold.train_target, sides[1], fold.valid_target)
+
+
+def test_a_pair_of_texts_is_compared(tiny_here):
+    pair, aim = pair_fold(), aim_of()
     for config in (frozen(Config("linear")), tuned({"epochs": 2})):
         fitted = fit(config, pair, aim)
         assert np.isfinite(fitted.models[0].predict(pair.valid)).all()
     seen = fit(frozen(Config("linear")), pair, aim).models[0].seen
     assert seen["text pair"].axes[0].size == 64
+
+
+def test_a_pair_is_predicted_however_few_rows_are_remembered(tiny_here, monkeypatch):
+    pair, aim = pair_fold(), aim_of()
+    pair.valid["text 2" + RAW] = Tensor(packed(sentences(60, seed=1)[0]))
+    model = fit(frozen(Config("linear")), pair, aim).models[0]
+    said = model.predict(pair.valid)
+    reading._stores.clear()
+    shutil.rmtree(home() / "features")
+    monkeypatch.setattr(reading, "MANY", 10)
+    np.testing.assert_array_equal(model.predict(pair.valid), said)
+    few = {name: tensor.take(np.arange(3)) for name, tensor in pair.valid.items()}
+    model.predict(few)
+    (store,) = reading._stores.values()
+    assert len(store.passing) <= 6
+
+
+def test_older_bundles_are_read_as_they_were_made(tiny_here, tmp_path):
+    """They named the weights alone, and what was tuned on two texts did not see which is which."""
+    pair, aim = pair_fold(), aim_of()
+    model = replace(fit(tuned({"epochs": 1}), pair, aim).models[0], segments=False)
+    model.save(tmp_path)
+    about = json.loads((tmp_path / "transfer.json").read_text())
+    del about["segments"]
+    about["weights"] = {name: digest[:64] for name, digest in about["weights"].items()}
+    (tmp_path / "transfer.json").write_text(json.dumps(about))
+    again = FineTuneLearner().load(tmp_path, aim)
+    np.testing.assert_array_equal(again.predict(pair.valid), model.predict(pair.valid))
+    assert np.abs(again.predict(pair.valid) - replace(again, segments=True).predict(pair.valid)).max() > 1e-5
 
 
 def test_what_lies_beside_goes_along_when_it_is_asked_for(tiny_here):
@@ -189,6 +243,61 @@ def test_lower_layers_learn_more_slowly(tiny_here):
     built = UpperLayers(plan.readings[0].backbone, 2, plan.readings[0].numbers, plan.way).build({}, View((), 1), {})
     shares = sorted({p.share for p in built.parameters() if p.requires_grad})
     assert shares == pytest.approx([0.05, 0.1])
+
+
+def built(backbone, **way):
+    """All layers of a backbone, to be tuned."""
+    numbers = {k: r.default for k, r in FineTune().space().items()} | {"rate": 0.1, "decay": 0.5} | way
+    own = {k: r.default for k, r in backbone.space().items()}
+    return UpperLayers(backbone, backbone.layers, own, numbers).build({}, View((), 1), {})
+
+
+def test_what_lies_below_the_layers_learns_slowest(tmp_path):
+    lite = EfficientNetLite(LITES[0])
+    net = built(lite).upper
+    assert {p.share for p in net.ends._conv_stem.parameters()} == {0.1 * 0.5**16}
+    assert {p.share for p in net.ends._conv_head.parameters()} == {0.1}
+    for make, kind in ((tiny.bert, TextEncoder), (tiny.vit, ImageEncoder), (tiny.wav2vec2, AudioEncoder)):
+        backbone = kind("mine", make(tmp_path / make.__name__))
+        below = set(built(backbone).upper.below)
+        assert not any(p.requires_grad for p in below)
+        net = built(backbone, below=True).upper
+        assert all(p.requires_grad for p in net.parameters())
+        assert {p.share for p in net.below} == {0.1 * 0.5**2} and len(net.below) == len(below)
+
+
+FOLDS = {"text": text_fold, "pixels": picture_fold, "wave": wave_fold}
+
+
+@pytest.mark.parametrize("make", [tiny.bert, tiny.vit, tiny.convnext, tiny.wav2vec2], ids=lambda f: f.__name__)
+def test_every_kind_of_model_is_tuned_in_full(make, tmp_path):
+    raw = backbones.add(str(make(tmp_path / "model")), name="tiny").raw
+    fold, aim = FOLDS[raw](), aim_of()
+    recipe = {"epochs": 1, "augment": 0.5, "mixup": 0.4, "flip": True, "policy": "random-1"}
+    fitted = fit(tuned(recipe, share=1.0, below=True), fold, aim)
+    assert fitted.facts["epochs"] == 1
+    (tmp_path / "saved").mkdir()
+    _kept(fitted, FineTuneLearner(), fold, aim, tmp_path / "saved")
+
+
+def test_what_is_tuned_on_is_changed_as_what_it_is(tmp_path):
+    """Samples of sound are moved, not left out; pictures that come as they are have colours; words are never mixed."""
+    for name, make in (("sound", tiny.wav2vec2), ("seen", tiny.vit), ("tiny", tiny.bert)):
+        backbones.add(str(make(tmp_path / name)), name=name)
+    folds = {"sound": wave_fold(), "seen": picture_fold(), "tiny": text_fold(), "efficientnet-lite0": picture_fold()}
+    aim, seen, mixed = aim_of(), {}, {}
+    for name, fold in folds.items():
+        config = tuned({"mixup": 0.2}, name, share=0.5)
+        plan = Plan.of(config, fold.views, aim)
+        few = {k: t.take(np.arange(4)) for k, t in fold.train.items()}
+        plan.read(few)
+        (seen[name],) = plan.views(fold.views, plan.tensors(few)).values()
+        mixed[name] = plan.inner.parts["recipe"][0].numbers["mixup"]
+    assert {name: view.kinds for name, view in seen.items()} == {
+        "sound": ("time",), "seen": ("space", "space"), "tiny": ("tokens",), "efficientnet-lite0": ("space", "space"),
+    }  # fmt: skip
+    assert {name for name, view in seen.items() if view.channel_kind == "colours"} == {"seen"}
+    assert mixed == {"sound": 0.2, "seen": 0.2, "tiny": 0.0, "efficientnet-lite0": 0.2}
 
 
 def test_lora_trains_little_and_needs_attention(tiny_here):
@@ -218,6 +327,12 @@ def test_other_weights_are_not_taken_for_the_same(tiny_here, tmp_path):
     backbones.add(str(tiny.bert(tmp_path / "other", seed=1)), name="tiny")
     with pytest.raises(BundleError, match="not those that the model was made with"):
         FrozenLearner().load(tmp_path / "saved", aim_of())
+
+
+def test_pictures_are_changed_in_the_ways_that_networks_from_scratch_have():
+    ours, theirs = Brief().space(), Gradient().space()
+    assert ours["policy"] == theirs["policy"] and max(ours["mixup"].options) == theirs["mixup"].high
+    assert {name: ours[name].default for name in ("policy", "mixup")} == {"policy": "basic", "mixup": 0.0}  # as before
 
 
 @pytest.mark.parametrize("production", [Frozen(), FineTune(), Brief()], ids=lambda p: p.name)

@@ -54,13 +54,14 @@ def vit(folder: Path) -> Path:
     return _pictures(folder)
 
 
-def convnext(folder: Path) -> Path:
-    """A convolutional network of two stages."""
+def convnext(folder: Path, depths: tuple[int, ...] = (1, 1)) -> Path:
+    """A convolutional network of stages of so many blocks."""
     import torch
     from transformers import ConvNextConfig, ConvNextModel
 
     torch.manual_seed(0)
-    config = ConvNextConfig(num_stages=2, hidden_sizes=[16, 32], depths=[1, 1], image_size=16, patch_size=2)
+    sizes = [16] * (len(depths) - 1) + [32]
+    config = ConvNextConfig(num_stages=len(depths), hidden_sizes=sizes, depths=[*depths], image_size=16, patch_size=2)
     ConvNextModel(config).save_pretrained(folder)
     return _pictures(folder)
 
