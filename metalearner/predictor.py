@@ -5,6 +5,7 @@ The same object predicts inside the run, from the bundle, and behind the server,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .arrays import Fields
+from .arrays import Array, Fields, Ragged
 from .kinds import Modality, Model, Output, Source, State, Transform
 from .records import Config, Schema, Task
+
+# Rows that are predicted at once, and bytes that these would take were all as wide as the widest: tensors are rectangles, and
+# a single long text makes every row of its view as wide.
+AT_ONCE, ROOM = 1 << 14, 1 << 28
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,13 @@ class Predictor:
 
     def raw(self, fields: Fields) -> np.ndarray:
         """Prediction (n, k) before calibration: the weighted members, each the average of its models."""
+        step = max(1, min(AT_ONCE, ROOM // max(1, sum(map(_width, fields.values())))))
+        if fields.rows <= step:
+            return self._merged(fields)
+        rows = np.arange(fields.rows)
+        return np.concatenate([self._merged(fields.take(rows[i : i + step])) for i in range(0, len(rows), step)])
+
+    def _merged(self, fields: Fields) -> np.ndarray:
         said, weights = [], []
         for i, state in enumerate(self.transforms):
             tensors = self.transform.apply(state, fields)
@@ -65,8 +77,15 @@ class Predictor:
 
     def table(self, source: Source, regions: bool = False) -> pd.DataFrame:
         """One row a sample for people: `prediction`, `p_<class>`, and if asked the conformal `region`."""
-        prediction = self.predict(self.decode(source))
+        prediction = np.concatenate([self.predict(part) for part in self.modality.decode(source, self.schema)])
         columns: dict[str, Any] = dict(self.output.table(self.state, prediction))
         if regions and self.conformal:
             columns["region"] = self.output.regions(dict(self.conformal), self.state, prediction)
         return pd.DataFrame(columns)
+
+
+def _width(column: Array) -> int:
+    """Bytes of the widest row."""
+    if isinstance(column, Ragged):
+        return int(column.lengths.max(initial=0)) * _width(column.values)
+    return column.itemsize * math.prod(column.shape[1:])

@@ -11,34 +11,24 @@ from concurrent.futures import Future
 import numpy as np
 
 from ..arrays import Fields
-from ..errors import MetalearnerError
 
 Predict = Callable[[Fields], np.ndarray]
-
-
-class Busy(MetalearnerError):
-    """More is waiting than the server takes on."""
 
 
 class Batcher:
     """One thread that predicts; callers wait for their own rows."""
 
-    def __init__(self, predict: Predict, most_rows: int = 4096, most_waiting: int = 256) -> None:
-        """At most `most_waiting` callers queue up; a batch closes at `most_rows` rows."""
+    def __init__(self, predict: Predict, most_rows: int = 4096) -> None:
+        """A batch closes at `most_rows` rows."""
         self.predict, self.most_rows = predict, most_rows
         self.batches, self.busy = 0, 0.0  # predictions made, and seconds spent in them
-        self._waiting: queue.Queue[tuple[Fields, Future] | None] = queue.Queue(most_waiting)
+        self._waiting: queue.SimpleQueue[tuple[Fields, Future] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="batcher", daemon=True).start()
 
     def __call__(self, fields: Fields) -> np.ndarray:
-        """Prediction (n, k) of these rows. Raises Busy when the queue is full, else what `predict` raises."""
+        """Prediction (n, k) of these rows. Raises what `predict` raises."""
         answer: Future = Future()
-        try:
-            self._waiting.put_nowait((fields, answer))
-        except queue.Full:
-            raise Busy(
-                "The server is busy.", f"{self._waiting.maxsize} requests wait.", "Try again in a second."
-            ) from None
+        self._waiting.put((fields, answer))
         return answer.result()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..predictor import Predictor
 from ..records import Scorecard, plain
+from .portable import FORM, ONNX
 
 
 def card(predictor: Predictor, scorecard: Scorecard | None, about: Mapping[str, Any], onnx: Mapping[str, Any]) -> str:
@@ -130,11 +131,11 @@ def _members(predictor: Predictor, onnx: Mapping[str, Any]) -> list[str]:
     each = _count(folds[0], "fold") if len(folds) == 1 else f"{folds[0]} to {folds[-1]} folds"
     models = f"{_count(len(predictor.members), 'configuration')}, each fitted on {each}"
     lines = [f"The weighted average of {models}:" if len(predictor.members) * folds[-1] > 1 else "One model:", "",
-             "| configuration | learner | weight | as ONNX |", "|---|---|---|---|"]  # fmt: skip
+             "| configuration | learner | weight | as ONNX | packed |", "|---|---|---|---|---|"]  # fmt: skip
     for m in predictor.members:
-        exported = sum(path.startswith(f"members/{m.trial}/") for path in onnx["proven"])
-        cells = (inline(m.family), inline(m.config.production), f"{m.weight:.0%}", f"{exported} of {len(m.models)}")
-        lines.append(f"| {' | '.join(cells)} |")
+        places = [path for path in onnx["proven"] if path.startswith(f"members/{m.trial}/")]
+        ways = [f"{sum(path.endswith(form) for path in places)} of {len(m.models)}" for form in (ONNX, FORM)]
+        lines.append(f"| {' | '.join((inline(m.family), inline(m.config.production), f'{m.weight:.0%}', *ways))} |")
     if predictor.conformal.get("level"):
         lines += [
             "",

@@ -19,10 +19,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from ..errors import DataError, MetalearnerError, UserError
 from ..records import plain
-from .batcher import Batcher, Busy
+from .batcher import Batcher
 from .bundle import Bundle
 
 MOST_BYTES, MOST_ROWS = 16 * 2**20, 10_000
+# Requests that are under way at once. They are counted before they get a thread: those that wait for one are the longer queue.
+MOST_WAITING = 256
 # Requests whose latency is remembered for the quantiles.
 REMEMBERED = 1000
 # An array in the example row is written out up to this many numbers; of a category so many levels are named.
@@ -35,10 +37,15 @@ class TooLarge(UserError):
     """More than one request may carry."""
 
 
+class Busy(MetalearnerError):
+    """More is waiting than the server takes on."""
+
+
 def create_app(bundle: Bundle) -> FastAPI:
     """POST /predict, GET /, /schema, /health and /metrics for one bundle."""
     batcher = Batcher(bundle.predictor.predict)
     counters = Counters(batcher)
+    under_way = 0  # touched by the event loop alone
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -49,10 +56,17 @@ def create_app(bundle: Bundle) -> FastAPI:
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
+        nonlocal under_way
         began = time.perf_counter()
         try:
             body = await _body(request)
-            found = await run_in_threadpool(_answer, bundle, batcher, body)
+            if under_way >= MOST_WAITING:
+                raise Busy("The server is busy.", f"{under_way} requests wait.", "Try again in a second.")
+            under_way += 1
+            try:
+                found = await run_in_threadpool(_answer, bundle, batcher, body)
+            finally:
+                under_way -= 1
         except Exception as problem:
             status, said = _status(problem)
             counters.failed(status)
@@ -247,7 +261,9 @@ def _status(problem: Exception) -> tuple[int, dict[str, Any]]:
 
 
 def _parts(problem: MetalearnerError) -> dict[str, str]:
-    return {"error": str(problem), "happened": problem.happened, "holds": problem.holds, "try": problem.hint}
+    said = {"error": str(problem), "happened": problem.happened, "holds": problem.holds, "try": problem.hint}
+    # JSON may name half a surrogate pair, which no answer in UTF-8 can repeat
+    return {name: text.encode("utf-8", "backslashreplace").decode() for name, text in said.items()}
 
 
 def _welcome(bundle: Bundle, url: str) -> str:

@@ -141,7 +141,7 @@ def deliver(  # noqa: PLR0913, PLR0917 - what a bundle is made of
     dataset, predictor = setting.dataset, ensemble.predictor
     said = setting.output.table(predictor.state, answers.prediction)
     drift = reference(setting.modality, dataset.fields, dataset.schema, said)
-    about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label}
+    about = {"rows": dataset.rows, "data": dataset.card, "target": dataset.label, "seed": trials[0].seed}
     proof = dataset.fields.take(np.arange(min(PROOF, dataset.rows)))
     place, registry = folder / "bundle", setting.registry
     bundle = package(place, predictor, scorecard, drift, about, proof, registry, clock.end - 1.0)

@@ -207,7 +207,7 @@ def _descend(
         if time.monotonic() > upto.deadline:
             raise StopIteration
 
-    most = int(np.clip(FLOPS / (4.0 * n * p * (k + 8)), 25, ITERATIONS))
+    most = int(np.clip(FLOPS / (4.0 * n * max(1, p) * (k + 8)), 25, ITERATIONS))
     options = {"maxiter": max(5, round(most * upto.share)), "maxcor": 10, "gtol": 1e-5, "ftol": 1e-5}
     found = minimize(
         objective, np.concatenate([weight.ravel(), bias]), jac=True, method="L-BFGS-B", callback=watch, options=options

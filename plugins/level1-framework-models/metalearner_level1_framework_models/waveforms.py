@@ -114,7 +114,10 @@ class WaveformLearner(Learner):
         self, configs: Sequence[Config], folds: Sequence[Fold], aim: Aim, upto: Rung, resume: Sequence[Path | None]
     ) -> Iterator[Fitted]:
         """As the learner of networks does, on folds that hold samples."""
-        name, samples = _heard(folds[0].views)[0], max(_longest(fold) for fold in folds)
+        name = _heard(folds[0].views)[0]
+        samples = max(
+            fold.train[name + RAW].values.shape[1] for fold in folds
+        )  # of the longest recording that is learnt from
         view = samples_view(samples)
         learner: Learner = aim.registry.get("learners", NET)
         inside = [
@@ -170,11 +173,6 @@ def samples_view(samples: int) -> View:
 
 def _heard(views: Mapping[str, View]) -> list[str]:
     return [name for name, view in views.items() if view.raw in HEARD]
-
-
-def _longest(fold: Fold) -> int:
-    """Samples of the longest recording that is learnt from."""
-    return max((t.values.shape[1] for name, t in fold.train.items() if name.endswith(RAW)), default=1)
 
 
 def _as_samples(tensors: Tensors, name: str, samples: int) -> Tensors:

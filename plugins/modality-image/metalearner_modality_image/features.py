@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .scaling import seen_size, shrunk
+
 CHUNK = 512
+# Pixels of the longer side that are looked at: more would take longer and tell no more.
+SEEN = 128
 GREY = ("brightness", "contrast", "edge energy")
 COLOUR = (*GREY, "red", "green", "blue", "saturation")
 
@@ -12,7 +16,8 @@ COLOUR = (*GREY, "red", "green", "blue", "saturation")
 def features(images: np.ndarray) -> dict[str, np.ndarray]:
     """Of uint8 (n, H, W, C), in units of 0 to 255: mean, deviation, mean gradient; with colour its means and strength."""
     names = COLOUR if images.shape[-1] == 3 else GREY
-    parts = [_measures(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+    size = seen_size(images.shape[1], images.shape[2], SEEN)
+    parts = [_measures(shrunk(images[start : start + CHUNK], size)) for start in range(0, len(images), CHUNK)]
     values = np.concatenate(parts) if parts else np.zeros((0, len(names)))
     return {name: values[:, i] for i, name in enumerate(names)}
 

@@ -17,7 +17,10 @@ from .pixels import Form, Look, Unreadable
 
 BROKEN = 0.05  # share of unreadable files that is skipped
 CHECKED, LOOKED_AT, CHUNK = 20_000, 500, 512
-LARGEST, SMALLEST = 128, 8  # pixels of the longer side that are kept, and of any side that was reduced
+SMALLEST = 8  # pixels of any side that was reduced
+# Pixels of the longer side that are kept: as many as pretrained models look at, where all pictures in three channels take no
+# more than ROOM bytes, else fewer.
+FINEST, LARGEST, ROOM = 224, 128, 5e8
 NAMED = 5
 
 Batch = tuple[np.ndarray, Mapping[str, Sequence[Any]]]  # uint8 (m, H, W, C) and m values a column
@@ -53,15 +56,11 @@ def check(found: Listing) -> tuple[np.ndarray, list[str]]:
     return np.flatnonzero(readable), broken
 
 
-def survey(looks: Sequence[Look]) -> dict[str, Any]:
-    """Schema options: one size and number of channels for all, and the depth of those that are not bytes."""
-    height, width = np.median([look.height for look in looks]), np.median([look.width for look in looks])
-    same = len({(look.height, look.width) for look in looks}) == 1
-    if same and max(height, width) <= LARGEST:
-        size = [int(height), int(width)]
-    else:
-        scale = min(1.0, LARGEST / max(height, width))
-        size = [max(SMALLEST, round(float(side * scale))) for side in (height, width)]
+def survey(looks: Sequence[Look], rows: int) -> dict[str, Any]:
+    """Schema options for so many pictures: one size and number of channels for all, and the depth of those that are not bytes."""
+    size = _size(looks, FINEST)
+    if rows * size[0] * size[1] * 3 > ROOM:
+        size = _size(looks, LARGEST)
     options: dict[str, Any] = {"size": size, "channels": 1 if all(look.grey for look in looks) else 3}
     spans = [look.span for look in looks if look.span]
     if spans:
@@ -144,6 +143,16 @@ def _refuse_many(broken: Sequence[str], tried: int, where: str) -> None:
             f"At most {BROKEN:.0%} are skipped.",
             "Repair or remove them.",
         )
+
+
+def _size(looks: Sequence[Look], largest: int) -> list[int]:
+    """Height and width of all; the longer side is no larger than that."""
+    height, width = np.median([look.height for look in looks]), np.median([look.width for look in looks])
+    same = len({(look.height, look.width) for look in looks}) == 1
+    if same and max(height, width) <= largest:
+        return [int(height), int(width)]
+    scale = min(1.0, largest / max(height, width))
+    return [max(SMALLEST, round(float(side * scale))) for side in (height, width)]
 
 
 def _by(size: tuple[int, int]) -> str:

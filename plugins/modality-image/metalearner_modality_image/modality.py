@@ -166,7 +166,7 @@ def _of_listing(found: Listing, source: str) -> Schema:
         raise DataError(*found.unlabelled)
     readable, broken = listing.check(found)
     seen = listing.looks(found, readable)
-    options = listing.survey(seen)
+    options = listing.survey(seen, len(readable))
     note = listing.note(options, seen)
     if broken:
         note += f"; unreadable: {listing.some(broken)}"
@@ -192,7 +192,7 @@ def _of_archive(found: archive.Archive) -> Schema:
     if not len(images) or values is None:
         raise DataError(f"{found.path.name} holds no images.", "There must be rows to learn from.", "")
     seen, depth = archive.looks(images)
-    options = listing.survey(seen) | {"form": "npz", "beside": ["label"], "skipped": 0}
+    options = listing.survey(seen, len(images)) | {"form": "npz", "beside": ["label"], "skipped": 0}
     note = listing.note(options, seen)
     if depth:
         options["depth"] = list(depth)

@@ -57,13 +57,13 @@ def picture(size: Sequence[int], channels: int) -> View:
     return View(tuple(Axis("space", side) for side in size), channels, raw="pixels", channel_kind="colours")
 
 
-def seen_size(height: int, width: int) -> tuple[int, int]:
+def seen_size(height: int, width: int, most: int = SEEN) -> tuple[int, int]:
     """What pictures are reduced to where they are larger than learners look at.
 
     >>> seen_size(28, 28), seen_size(128, 96)
     ((28, 28), (64, 48))
     """
-    scale = min(1.0, SEEN / max(height, width, 1))
+    scale = min(1.0, most / max(height, width, 1))
     return (height, width) if scale == 1 else (max(1, round(height * scale)), max(1, round(width * scale)))
 
 

@@ -90,16 +90,16 @@ def test_the_test_part_is_noted(tmp_path):
 
 
 def test_many_rows_and_other_sizes(tmp_path):
-    images = RNG.integers(0, 256, (600, 200, 160), dtype=np.uint8)
+    images = RNG.integers(0, 256, (600, 350, 280), dtype=np.uint8)
     schema = IMAGE.sniff(archive(tmp_path, x=images, y=RNG.normal(size=600)))
-    assert schema.options["size"] == [128, 102] and schema.column("label").kind == "number"
+    assert schema.options["size"] == [224, 179] and schema.column("label").kind == "number"
     parts = list(IMAGE.decode(tmp_path / "a.npz", schema))
-    assert [p["image"].shape for p in parts] == [(512, 128, 102, 1), (88, 128, 102, 1)]
+    assert [p["image"].shape for p in parts] == [(512, 224, 179, 1), (88, 224, 179, 1)]
     assert parts[0]["label"].dtype == np.float64
     assert parts[0]["image"].std() < images.std() / 1.2, "averaged, not sampled"
     # another size, colour and no labels are brought to the form of the schema
     fields = decode(archive(tmp_path, "b.npz", x=COLOUR), schema.without("label"))
-    assert fields["image"].shape == (20, 128, 102, 1)
+    assert fields["image"].shape == (20, 224, 179, 1)
 
 
 def test_labels_are_written_in_one_way(tmp_path):

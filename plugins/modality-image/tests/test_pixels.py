@@ -7,8 +7,9 @@ from io import BytesIO
 import numpy as np
 import pytest
 from metalearner_modality_image import pixels
+from metalearner_modality_image.listing import survey
 from metalearner_modality_image.modality import ImageModality
-from metalearner_modality_image.pixels import Form, Unreadable
+from metalearner_modality_image.pixels import Form, Look, Unreadable
 from PIL import Image
 
 from metalearner.arrays import Fields
@@ -115,13 +116,20 @@ def test_equal_small_sizes_are_kept_and_others_reduced(tmp_path):
 
     schema, images = folder(tmp_path / "a", sized((20, 31)))
     assert schema.options["size"] == [20, 31] and images.shape == (20, 20, 31, 3)
-    schema, images = folder(tmp_path / "b", sized((100, 200)))
-    assert schema.options["size"] == [64, 128] and images.shape == (20, 64, 128, 3)
+    schema, images = folder(tmp_path / "b", sized((120, 240)))
+    assert schema.options["size"] == [112, 224] and images.shape == (20, 112, 224, 3)
     assert images[3, 5, 5].tolist() == [3, 6, 30], "one colour stays one colour"
     schema, images = folder(tmp_path / "c", sized((20, 40), (30, 50), (25, 45)))
     assert schema.options["size"] == [25, 44] or schema.options["size"] == [25, 45]
     assert "from 3 sizes between 20 x 40 and 30 x 50" in schema.column("image").note
-    assert folder(tmp_path / "d", sized((4, 600)))[0].options["size"] == [8, 128]
+    assert folder(tmp_path / "d", sized((4, 600)))[0].options["size"] == [8, 224]
+
+
+def test_many_pictures_are_kept_smaller_than_few():
+    looks = [Look(300, 400, grey=False)] * 10
+    few, many = (survey(looks, rows)["size"] for rows in (4400, 4500))
+    assert few == [168, 224] and many == [96, 128]
+    assert survey([Look(96, 128, grey=False)], 10**9)["size"] == [96, 128]
 
 
 def test_grey_or_colour(tmp_path):

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 from metalearner_modality_image.modality import ImageModality
-from metalearner_modality_image.scaling import ImageScaling
+from metalearner_modality_image.scaling import ImageScaling, shrunk
 from PIL import Image
 
 from metalearner import plugins
@@ -102,3 +102,10 @@ def test_large_pictures_are_seen_small_and_kept_as_they_are():
     assert np.array_equal(tensors["image.raw"].values, images)
     back = tensors["image"].values * np.array(state["std"]) + np.array(state["mean"])
     assert abs(back.mean() - images.mean()) < 2
+
+
+def test_of_large_pictures_features_are_those_of_smaller_ones():
+    images = np.random.default_rng(0).integers(0, 256, (3, 224, 168, 3)).astype(np.uint8)
+    found = ImageModality().features(Fields({"image": images}), None)
+    fewer = ImageModality().features(Fields({"image": shrunk(images, (128, 96))}), None)
+    assert {name: v.tolist() for name, v in found.items()} == {name: v.tolist() for name, v in fewer.items()}

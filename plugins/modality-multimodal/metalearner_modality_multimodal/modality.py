@@ -83,17 +83,18 @@ class Multimodal(Modality):
         return found | (self.others[PLAIN].views(rest) if rest else {})
 
     def cells(self, schema: Schema) -> dict[str, Cell]:
-        """Those of every part, under the name of its column; whether there is anything in it is not asked for."""
-        parts = {part.column: part for part in Part.all_of(schema)}
-        found = {name: Cell() for name in schema.names if name not in map(flag, parts)}
-        return found | {name: self.others[part.modality].cells(part.schema)[part.inner] for name, part in parts.items()}
+        """Those of every part, under the name of its column; what is made of it beside is not asked for."""
+        parts = Part.all_of(schema)
+        made = {name for part in parts for name in (flag(part.column), *part.names.values())}
+        found = {name: Cell() for name in schema.names if name not in made}
+        return found | {part.column: self.others[part.modality].cells(part.schema)[part.inner] for part in parts}
 
     def features(self, fields: Fields, schema: Schema) -> dict[str, np.ndarray]:
         """Those of every part, under the name of its column."""
         found: dict[str, np.ndarray] = {}
         for part in Part.all_of(schema):
             if part.column in fields:
-                own = self.others[part.modality].features(Fields({part.inner: fields[part.column]}), part.schema)
+                own = self.others[part.modality].features(part.fields(fields), part.schema)
                 found |= {f"{part.column}: {name}": values for name, values in own.items()}
         rest = plain(schema)
         return found | (self.others[PLAIN].features(fields, rest) if rest else {})
@@ -111,7 +112,8 @@ class Multimodal(Modality):
         present: dict[str, np.ndarray] = {}
         for part in Part.all_of(schema):
             cells = _list(chunk.get(part.column, missing))
-            found[part.column], there = decoded(part, self.others[part.modality], cells, base)
+            read, there = decoded(part, self.others[part.modality], cells, base)
+            found |= read
             present[flag(part.column)] = there
         rest = plain(schema)
         if rest is not None:
@@ -143,9 +145,8 @@ def _schema(table: Table, parts: Sequence[Part], beside: Schema, cells: Mapping[
             columns.append(beside.column(name))
             continue
         part = by_name[name]
-        own = part.schema.columns[0]
         gone = 1 - part.schema.rows / max(1, rows)
-        columns.append(Column(name, own.kind, missing=gone, note=own.note))
+        columns += [replace(own, name=part.names[own.name], missing=gone) for own in part.schema.columns]
         if gone > 0:  # where something is missing at times, that it is may tell
             columns.append(Column(flag(name), "boolean"))
     options = {

@@ -41,6 +41,15 @@ class Part:
         """What the modality calls it."""
         return self.schema.columns[0].name
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What the columns that the modality makes of it are called there and here: itself, and what lies beside it."""
+        return {c.name: f"{self.column}: {c.name}" for c in self.schema.columns} | {self.inner: self.column}
+
+    def fields(self, fields: Fields) -> Fields:
+        """Its own of all fields, as the modality calls them."""
+        return Fields({inner: fields[name] for inner, name in self.names.items()})
+
     def to_json(self) -> dict[str, Any]:
         """For a schema's options."""
         return {"column": self.column, "schema": self.schema.to_json()}
@@ -54,7 +63,7 @@ class Part:
 
 def plain(schema: Schema) -> Schema | None:
     """What is left for the modality of plain columns; None when nothing is."""
-    special = {part["column"] for part in schema.options["parts"]}
+    special = {name for part in Part.all_of(schema) for name in part.names.values()}
     columns = tuple(c for c in schema.columns if c.name not in special)
     if not columns:
         return None
@@ -106,11 +115,13 @@ def _asked(modality: Modality, column: str, cells: Sequence[Any], base: Path) ->
         found = modality.sniff(pd.DataFrame({column: _placed(cells, base), LABEL: labels.astype(str)}))
     except DataError:
         return None
-    return found if found is not None and sum(c.name != LABEL for c in found.columns) == 1 else None
+    return found if found is not None and found.columns[0].name != LABEL else None
 
 
-def decoded(part: Part, modality: Modality, cells: Sequence[Any], base: Path | None) -> tuple[Array, np.ndarray]:
-    """The column's values, and which of them are there (n,). Those missing or broken are empty: zeros, or of no length.
+def decoded(
+    part: Part, modality: Modality, cells: Sequence[Any], base: Path | None
+) -> tuple[dict[str, Array], np.ndarray]:
+    """The column's fields, and which rows are there (n,). Those missing or broken are empty: zeros, or of no length.
 
     Where `base` is None the cells come from a stranger: no path in them is opened.
     """
@@ -118,47 +129,36 @@ def decoded(part: Part, modality: Modality, cells: Sequence[Any], base: Path | N
     rows = np.flatnonzero(present)
     given = [cells[int(i)] for i in rows]
     try:
-        values = _read(part, modality, given, base)
+        found = _read(part, modality, given, base)
     except DataError as problem:
-        values, good = _read_each(part, modality, given, base)
+        found, good = _read_each(part, modality, given, base)
         if (~good).sum() > max(1, BROKEN * len(given)):
             raise problem
         present[rows[~good]] = False
         rows = rows[good]
-    return _scattered(values, rows, len(cells)), present
+    return {part.names[inner]: _scattered(values, rows, len(cells)) for inner, values in found.items()}, present
 
 
-def _read(part: Part, modality: Modality, cells: Sequence[Any], base: Path | None) -> Array:
+def _read(part: Part, modality: Modality, cells: Sequence[Any], base: Path | None) -> Fields:
     import pandas as pd
 
-    if not cells:
-        return _nothing(part, modality)
     source: Any = [{part.inner: cell, part.column: cell} for cell in cells]
-    if base is not None:
+    if base is not None and cells:  # no rows at all are of the column's form only where they are a list
         source = pd.DataFrame({part.column: _placed(cells, base)})
-    return Fields.concat(list(modality.decode(source, part.schema)))[part.inner]
+    found = Fields.concat(list(modality.decode(source, part.schema)))
+    return Fields({inner: found[inner] for inner in part.names})
 
 
-def _read_each(part: Part, modality: Modality, cells: Sequence[Any], base: Path | None) -> tuple[Array, np.ndarray]:
+def _read_each(part: Part, modality: Modality, cells: Sequence[Any], base: Path | None) -> tuple[Fields, np.ndarray]:
     """Cell by cell, those that can be read, and which they are."""
     found, good = [], np.zeros(len(cells), bool)
     for i, cell in enumerate(cells):
         try:
-            found.append(Fields({"value": _read(part, modality, [cell], base)}))
+            found.append(_read(part, modality, [cell], base))
             good[i] = True
         except DataError:
             continue
-    return (Fields.concat(found)["value"] if found else _nothing(part, modality)), good
-
-
-def _nothing(part: Part, modality: Modality) -> Array:
-    """No rows, of the column's form."""
-    view = next(iter(modality.views(part.schema).values()))
-    if any(c.kind == "text" for c in part.schema.columns):
-        return Ragged(np.zeros(0, np.uint8), np.zeros(1, np.int64))
-    if any(axis.ragged for axis in view.axes):
-        return Ragged(np.zeros((0, *view.shape[1:]), np.float32), np.zeros(1, np.int64))
-    return np.zeros((0, *view.shape), np.uint8 if view.raw == "pixels" else np.float32)
+    return Fields.concat(found or [_read(part, modality, [], base)]), good
 
 
 def _scattered(values: Array, rows: np.ndarray, total: int) -> Array:

@@ -31,9 +31,9 @@ class EachByItsOwn(Transform):
         parts = [
             {
                 "column": part.column,
-                "inner": part.inner,
+                "names": part.names,
                 "modality": part.modality,
-                "state": self.transforms[part.modality].fit(Fields({part.inner: fields[part.column]}), part.schema),
+                "state": self.transforms[part.modality].fit(part.fields(fields), part.schema),
             }
             for part in Part.all_of(schema)
         ]
@@ -46,7 +46,9 @@ class EachByItsOwn(Transform):
         found: Tensors = {}
         for part in state["parts"]:
             transform = self.transforms[part["modality"]]
-            own = transform.apply(part["state"], Fields({part["inner"]: fields[part["column"]]}))
+            # states of before anything lay beside a column name that alone
+            inner = part["names"] if "names" in part else {part["inner"]: part["column"]}
+            own = transform.apply(part["state"], Fields({name: fields[here] for name, here in inner.items()}))
             names = transform.views(part["state"])
             for name in names:
                 called = view_name(part["column"], name, names)

@@ -69,7 +69,7 @@ def _signal(number: int, row: Mapping[str, Any], options: Mapping[str, Any]) -> 
 
 
 def _recording(number: int, text: str, options: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    """A WAV file in base64. A path is never opened: rows may come from strangers."""
+    """A WAV or FLAC file in base64. A path is never opened: rows may come from strangers."""
     if "rate" not in options:
         raise DataError(f"The signal in row {number} is text.", *_HINT)
     try:
@@ -77,7 +77,9 @@ def _recording(number: int, text: str, options: Mapping[str, Any]) -> tuple[np.n
         head = wave.header(file)
     except (binascii.Error, wave.Unreadable) as error:
         raise DataError(
-            f"The recording in row {number} cannot be read: {error}.", "It is a WAV file in base64."
+            f"The recording in row {number} cannot be read: {error}.",
+            "It is a WAV or FLAC file in base64.",
+            "Send all bytes of the file: base64.b64encode(data).decode().",
         ) from None
     samples = wave.samples(file, head, recordings.needed_of(head.rate, options))
     return recordings.both([(samples, head.rate)], options)[0]

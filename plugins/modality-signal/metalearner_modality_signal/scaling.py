@@ -64,9 +64,9 @@ class SignalScaling(Transform):
 
 
 def _heard(column: Array, longest: int) -> Tensor:
-    """Recordings int16 (n, at most longest), filled up with silence."""
+    """Recordings int16 (n, at most longest), filled up with silence; where all are missing there is a moment of it."""
     assert isinstance(column, Ragged), "recordings are of unequal length"
-    values = np.zeros((len(column), min(longest, int(column.lengths.max(initial=0)))), np.int16)
+    values = np.zeros((len(column), min(longest, int(column.lengths.max(initial=1)))), np.int16)
     for row, own in zip(values, column):
         some = np.asarray(own).reshape(-1)[: values.shape[1]]
         row[: len(some)] = some

@@ -260,3 +260,24 @@ def test_a_flac_file_that_is_broken_says_so(tmp_path):
     (tmp_path / "a.flac").write_bytes(b"fLaC" + b"\0" * 40)
     with (tmp_path / "a.flac").open("rb") as file, pytest.raises(wave.Unreadable, match="FLAC"):
         wave.header(file)
+
+
+def test_a_flac_file_that_is_damaged_within_is_left_out_and_counted(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    for i in range(24):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "ab"[i % 2] / f"{i:02}.flac", tone(440, 1.0) + 0.01 * i, 8000)
+    file = tmp_path / "b" / "11.flac"
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    file.write_bytes(whole[:middle] + bytes(64) + whole[middle + 64 :])
+    schema = SIGNAL.sniff(tmp_path)
+    assert schema.rows == 23 and schema.options["skipped"] == 1 and "b/11.flac" in schema.column("signal").note
+    assert decode(tmp_path, schema).rows == 23
+    inputs = schema.without("label")
+    with pytest.raises(DataError, match=r"b/11\.flac: not a FLAC file that can be read"):
+        decode(tmp_path, inputs)
+    row = {"signal": base64.b64encode(file.read_bytes()).decode()}
+    with pytest.raises(DataError, match="The recording in row 1 cannot be read") as caught:
+        decode([row], inputs)
+    assert caught.value.holds and caught.value.hint

@@ -157,6 +157,31 @@ def test_the_network_hears_nothing_in_silence_and_noise():
     assert speech.spoken(given, [8000, 16_000]) == [None, None]
 
 
+def voice(pitch, rate=8000):
+    """A second of vowels: pulses of a moving pitch through three resonances of a mouth, in syllables."""
+    from scipy.signal import lfilter
+
+    time = np.arange(rate) / rate
+    phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.05 * np.sin(2 * np.pi * 3 * time))) / rate
+    found = sum(np.sin(k * phase) / k for k in range(1, 25))
+    for hertz, width in ((700, 100), (1200, 120), (2500, 160)):
+        radius = np.exp(-np.pi * width / rate)
+        found = lfilter([1 - radius], [1, -2 * radius * np.cos(2 * np.pi * hertz / rate), radius**2], found)
+    found *= np.abs(np.sin(2 * np.pi * 2.5 * time))
+    return (0.5 * found / np.abs(found).max()).astype(np.float32)
+
+
+@pytest.mark.skipif(bool(speech.missing()), reason="silero-vad is not installed")
+@pytest.mark.parametrize("pitch", [100, 120, 150])
+def test_the_network_hears_a_voice_and_the_silence_around_it_is_cut_off(pitch):
+    silence = np.zeros(8000, np.float32)
+    whole = np.concatenate([silence, voice(pitch), silence])
+    [inside] = speech.spoken([whole], [8000])
+    assert inside is not None and 0.7 < inside[0] < 1.2 and 1.7 < inside[1] < 2.3
+    [kept] = speech.trimmed([whole], [8000])
+    assert len(kept) < 0.6 * len(whole) and np.square(kept).sum() > 0.9 * np.square(whole).sum()
+
+
 def test_only_so_much_is_in_memory_at_once(monkeypatch):
     monkeypatch.setattr(recordings, "AT_ONCE", 10)
     assert list(recordings._together([4, 4, 4, 20, 1])) == [[0, 1], [2], [3], [4]]

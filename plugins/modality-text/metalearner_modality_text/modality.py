@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -158,10 +159,16 @@ def _fields(schema: Schema, chunk: Mapping[str, Sequence[Any]], rows: int) -> Fi
 
 
 def _check(table: Table, schema: Schema) -> None:
-    """DataError when a column that is needed is not there."""
+    """DataError when a column that is needed is not there; of several texts one may be missing, and is empty then."""
+    texts = [c.name for c in schema.columns if c.kind == "text"]
     needed = [c.name for c in schema.columns if c.kind == "text" or (c.name == schema.target_hint)]
     lacking = [name for name in needed if name not in table.names]
-    if lacking:
+    if lacking and {*lacking} < {*texts}:
+        logging.getLogger(__name__).warning(
+            "%s has no column %s: of %s, these texts are empty in all rows",
+            table.source, " and ".join(map(repr, lacking)), " and ".join(map(repr, texts)),
+        )  # fmt: skip
+    elif lacking:
         raise DataError(
             f"{table.source} has no column '{lacking[0]}'.{nearest(lacking[0], table.names)}",
             f"Needed: {', '.join(needed)}. Found: {', '.join(table.names)}.",

@@ -81,7 +81,8 @@ def are_texts(cells: Sequence[Any]) -> bool:
 
 def packed(texts: Iterable[str]) -> Ragged:
     """UTF-8 bytes of each."""
-    return Ragged.pack([np.frombuffer(text.encode("utf-8", "replace"), np.uint8) for text in texts])
+    found = [text.encode("utf-8", "replace") for text in texts]
+    return Ragged(np.frombuffer(b"".join(found), np.uint8), np.cumsum([0, *map(len, found)]).astype(np.int64))
 
 
 def unpacked(found: Ragged) -> list[str]:

@@ -142,6 +142,25 @@ def test_several_columns_of_texts_have_a_view_each():
     assert set(TextMarks().views(state)) == set(TEXT.views(schema)) == {"text 1", "text 2"}
 
 
+def test_of_a_pair_of_texts_one_may_be_missing(caplog):
+    pairs = FRAME.assign(answer=[f"and what do you say to that, {i}?" for i in range(60)])
+    schema = TEXT.sniff(pairs).without("mood")
+    fields = decode([{"review": "fine"}, {"review": "good"}], schema)
+    assert unpacked(fields["review"]) == ["fine", "good"] and unpacked(fields["answer"]) == ["", ""]
+    assert "no column 'answer'" in caplog.text
+    state = TextMarks().fit(decode(pairs, schema), schema)
+    assert np.isfinite(TextMarks().apply(state, fields)["text 2"].values).all()
+    with pytest.raises(DataError, match="no column 'review'"):
+        decode([{"other": "fine"}], schema)
+    with pytest.raises(DataError, match="no column 'mood'"):  # to learn, or to be judged, the target is needed
+        decode(pairs.drop(columns="mood"), TEXT.sniff(pairs))
+
+
+def test_no_text_at_all_has_the_form_of_some():
+    found = Fields.concat([Fields({"a": packed([])}), Fields({"a": packed(["x", "yz"])})])
+    assert packed([]).values.dtype == np.uint8 and unpacked(found["a"]) == ["x", "yz"]
+
+
 def test_marks_of_empty_and_odd_texts_are_finite():
     table = measured(
         ["", " ", "!!!", "HELLO http://x.y #tag @me", "ааааа", "\ud800".encode("utf-8", "replace").decode()]
