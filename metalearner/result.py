@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -64,7 +63,11 @@ class Run:
 
     def leaderboard(self) -> pd.DataFrame:
         """All trials, best first: family, score, skill, seconds, who proposed it, its weight in the ensemble."""
-        return pd.DataFrame(
+        return pd.DataFrame(self._board())
+
+    def _board(self) -> list[dict[str, Any]]:
+        weights = self.weights
+        return [
             {
                 "trial": t.number,
                 "family": t.proposal.family,
@@ -72,13 +75,13 @@ class Run:
                 "skill": t.skill,
                 "seconds": round(t.cost, 2),
                 "arm": t.proposal.arm,
-                "weight": self.weights.get(t.name, 0.0),
+                "weight": weights.get(t.name, 0.0),
                 "rung": round(t.rung, 3),
                 "outcome": t.outcome,
                 "config": t.config.to_json(),
             }
             for t in self.ranked
-        )
+        ]
 
     def _repr_html_(self) -> str:
         """In a notebook: how good it is beside what one gets without looking, and the best trials."""
@@ -114,7 +117,7 @@ class Run:
                 "winner": {"family": winner.proposal.family, "config": winner.config, "reason": winner.proposal.reason},
                 "score": score,
                 "goal": {"value": card.goal, "met": card.goal_met, "diagnosis": card.diagnosis},
-                "leaderboard": json.loads(self.leaderboard().to_json(orient="records", double_precision=15)),
+                "leaderboard": self._board(),
                 "neighbours": self.prior.neighbours,
                 "odds": self.prior.odds,
                 "reasons": self.prior.reasons,
