@@ -214,6 +214,9 @@ def base64(content: bytes) -> str:
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):  # type: ignore[no-untyped-def]
     """A tiny model of each kind of data, opened as whoever predicts opens it."""
+    # Runs in this process import transformers beside it, which two threads cannot do at once: what tests take of it comes first.
+    from transformers import BertConfig, BertModel  # noqa: F401
+
     sources = {
         "pictures": files("x.png", lambda i: png(i, PHOTO)),
         "recordings": files("x.flac", flac),

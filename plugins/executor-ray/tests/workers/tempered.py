@@ -51,6 +51,7 @@ class Tempered(kinds.Begin):
         time.sleep(numbers.get("seconds", 0.0))
 
     def die(self, numbers, job, i):
+        time.sleep(0.5)  # Ray sends what was finished in a thread of this process
         os._exit(9)
 
     def hang(self, numbers, job, i):
