@@ -65,17 +65,20 @@ class Space:
 
     def standard(self, descriptions: Sequence[Description]) -> np.ndarray:
         """(n, p) standardised and clipped numbers, NaN where not measurable or not asked in this version."""
-        values, _ = _values(descriptions, self.names, self.versions)
-        return np.clip((values - self.centre) / self.scale, -CLIP, CLIP)
+        return self._standard(descriptions)[0]
+
+    def _standard(self, descriptions: Sequence[Description]) -> tuple[np.ndarray, np.ndarray]:
+        """`standard`, and (n, p) what was asked."""
+        values, asked = _values(descriptions, self.names, self.versions)
+        return np.clip((values - self.centre) / self.scale, -CLIP, CLIP), asked
 
     def points(self, descriptions: Sequence[Description]) -> np.ndarray:
         """(n, 2p + words) float32: a unit of distance is a unit of standard deviation in every number.
 
         What was not asked lies where the most are.
         """
-        standard = self.standard(descriptions)
+        standard, asked = self._standard(descriptions)
         known = np.isfinite(standard)
-        _, asked = _values(descriptions, self.names, self.versions)
         valid = np.where(asked, known, self.valid)
         words = np.zeros((len(descriptions), self.words))
         for row, d in zip(words, descriptions):

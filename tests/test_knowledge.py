@@ -302,10 +302,13 @@ def test_what_was_trained_on_records_that_no_longer_ship_is_out_of_date(tmp_path
     with Base.open(tmp_path / "home", shipped=tmp_path / "ships") as base:
         assert base.folders == [tmp_path / "ships" / "trained"] and base.embedder is None
         base.build()
-        assert base.folders[0] == base.store.folder and base.embedder is not None
+        assert base.folders[0] == base.trained and base.embedder is not None
+        (base.trained / "ranker.npz").write_bytes(b"learnt from these")
     append(tmp_path / "ships" / "records" / "tabular.jsonl", [Line.of(card("g"))])
     with Base.open(tmp_path / "home", shipped=tmp_path / "ships") as base:
         assert base.folders == [tmp_path / "ships" / "trained"] and base.embedder is None
+        base.build()  # the embedder knows the new records; a ranker that does not is gone
+        assert base.embedder is not None and not (base.trained / "ranker.npz").exists()
 
 
 def test_the_embedder_that_ships_says_who_is_near_though_not_all_were_described_by_the_same_probes(

@@ -89,7 +89,7 @@ def test_only_a_ranker_that_won_beyond_doubt_is_kept(base, registry, monkeypatch
     monkeypatch.setattr(lessons, "STEPS", 2)
     for low, high, kept in ((-0.2, -0.1, True), (-0.2, 0.1, False)):
         monkeypatch.setattr(teach, "challenge", lambda *_, low=low, high=high: teach.Verdict([], -0.1, low, high))
-        assert teach.teach(base, registry, base.store.folder, lambda line: None) == kept
+        assert teach.teach(base, registry, base.trained, lambda line: None) == kept
         assert (Ranker.find(base.folders) is not None) == kept
         assert base.stats()["learnt"]["since"] == 0
 
@@ -102,7 +102,7 @@ def test_where_neighbours_say_it_all_no_ranker_is_used(tmp_path, registry, exper
         card = DatasetCard(f"set {i}", f"group {i}", "tabular", 400, f"hash of {i}")
         tried = [experience(card, c, f, s) for (c, f), s in zip(configs, np.linspace(0.9, 0.3, len(configs)))]
         found.add(card, described(i, 0), tried)
-    assert not teach.teach(found, registry, found.store.folder, lambda line: None)
+    assert not teach.teach(found, registry, found.trained, lambda line: None)
     assert Ranker.find(found.folders) is None
 
 
@@ -180,7 +180,7 @@ def test_no_group_judges_what_it_made_a_candidate(composed, registry):
 def test_learning_anew_is_due_when_the_base_has_grown_by_a_tenth(base, registry, experience, monkeypatch):
     monkeypatch.setattr(teach, "challenge", lambda *_: teach.Verdict([], 0.0, -0.1, 0.1))
     assert teach.due(base) == 40
-    teach.teach(base, registry, base.store.folder, lambda line: None)
+    teach.teach(base, registry, base.trained, lambda line: None)
     assert teach.due(base) == 0
     for i in range(40, 50):
         assert teach.due(base) == 0

@@ -15,7 +15,7 @@ import numpy as np
 from metalearner import grammar, library, plugins
 from metalearner.dataset import Dataset
 from metalearner.kinds import Job, Proposer, Rung, Scope, Searcher
-from metalearner.knowledge import SHIPPED, Base
+from metalearner.knowledge import SHIPPED, TRAINED, Base
 from metalearner.plugins import Registry
 from metalearner.records import Config, Proposal, Trial, View
 from metalearner.request import Request
@@ -85,7 +85,8 @@ def search(source: str, arm: str, seed: int, seconds: float, core: int) -> dict[
         base = Base.open(folder / "home", shipped=without_modality(folder / "base"), productions=registry.productions)
         if arm == ALL:  # the library learns from what is left alone
             entries = library.mine(base, registry, list(base.cards()))
-            library.save(entries, base.store.folder / library.LIBRARY)
+            (folder / "base" / TRAINED).mkdir()
+            library.save(entries, folder / "base" / TRAINED / library.LIBRARY)
         named = (
             tuple(name for name, family in registry.families.items() if not family.evidence)
             if arm in (CATALOGUE_TPE, CATALOGUE_META)

@@ -81,7 +81,7 @@ def opened(shipped: bool, registry: Registry) -> Iterator[tuple[Base, Path]]:
         TemporaryDirectory() as scratch,
         Base.open(Path(scratch) if shipped else None, productions=registry.productions) as base,
     ):
-        folder = (SHIPPED and SHIPPED / TRAINED) if shipped else base.store.folder
+        folder = (SHIPPED and SHIPPED / TRAINED) if shipped else base.trained
         if folder is None:
             raise UserError("There is nowhere to keep what is learnt.",
                             "The folder of the knowledge base cannot be written, or no records ship with this installation.",
@@ -98,7 +98,6 @@ def due(base: Base) -> int:
 
 def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], None]) -> bool:
     """Embedder, library and ranker from a base, kept in a folder; whether the ranker won against M1 and is in use from now on."""
-    folder.mkdir(parents=True, exist_ok=True)
     embedder = base.train(folder)
     told = f"{embedder.steps} steps foretell best what was left out" if embedder else "too few data sets"
     say(f"embedder: {told}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +26,7 @@ from .store import Store
 from .trust import check_card, check_description, check_experience
 
 SHIPPED = places.shipped()
-# The trained Embedder, in the user's folder and in the one that ships; what of the latter holds all that was trained.
+# The trained Embedder; and the folder, in the user's and in the one that ships, that holds all that was trained.
 EMBEDDER, TRAINED = "embedder.npz", "trained"
 # What `kb train` found, and on how many data sets.
 LEARNT = "learnt.json"
@@ -148,17 +149,20 @@ class Base:
         """Read all text anew and build what is derived from it; returns counts."""
         self.store.sync(self._files(), anew=True)
         self._read_anew()
-        if self.store.folder is not None:
-            self.train(self.store.folder)
+        if self.trained is not None:
+            self.train(self.trained)
         counts = {t: self._count(t) for t in ("datasets", "descriptions", "experiences")}
         indexed = self.archive.taught(None) & self.archive.descriptions().keys()
         return counts | {"groups": len(set(self.groups().values())), "indexed": len(indexed)}
 
     def train(self, folder: Path) -> Embedder | None:
         """Learn an embedder from the records and keep it there; None where there are too few to begin with."""
+        if folder == self.trained and not self._up_to_date:
+            shutil.rmtree(folder, ignore_errors=True)  # what else was learnt from those records is of no use, either
+        folder.mkdir(parents=True, exist_ok=True)
         file = folder / EMBEDDER
         found = aligned(self.archive, self.cards())
-        if folder == self.store.folder:
+        if folder == self.trained:
             (folder / KNOWS).write_text(self._shipped_now())
         if found is not None:
             found.save(file)
@@ -175,10 +179,23 @@ class Base:
         folder that earned its place.
         """
         shipped = [self.shipped / TRAINED] if self.shipped else []
-        own = self.store.folder
-        if own is None or not (own / KNOWS).exists() or (own / KNOWS).read_text() != self._shipped_now():
+        if self.trained is None or not self._up_to_date:
             return shipped
-        return [own] if (own / LEARNT).exists() else [own, *shipped]
+        return [self.trained] if (self.trained / LEARNT).exists() else [self.trained, *shipped]
+
+    @property
+    def trained(self) -> Path | None:
+        """The user's own folder for what is trained; None where there is nowhere to write."""
+        return self.store.folder / TRAINED if self.store.folder else None
+
+    @property
+    def _up_to_date(self) -> bool:
+        """Whether what the user trained knows the records that ship."""
+        return (
+            self.trained is not None
+            and (self.trained / KNOWS).exists()
+            and (self.trained / KNOWS).read_text() == self._shipped_now()
+        )
 
     def _shipped_now(self) -> str:
         """The records that ship, as one digest."""

@@ -96,11 +96,11 @@ class Store:
                 for table in TABLES:
                     self.db.conn.execute(f"DELETE FROM {table}")
             for path, (size, mtime) in now.items():
-                found = text.read(Path(path), before[path]["known"] if path in before else 0, AT_ONCE)
-                notes += [*found.notes, *self._insert(found.lines, Path(path).name)]
-                while len(found.lines) == AT_ONCE:
-                    found = text.read(Path(path), found.known, AT_ONCE)
+                known, whole = before[path]["known"] if path in before else 0, True
+                while whole:
+                    found = text.read(Path(path), known, AT_ONCE)
                     notes += [*found.notes, *self._insert(found.lines, Path(path).name)]
+                    known, whole = found.known, len(found.lines) == AT_ONCE
                 seen = {"path": path, "size": size, "mtime": mtime, "known": found.known, "digest": found.digest}
                 self.db.table("sources").insert(seen, replace=True)
             self.db.conn.commit()
