@@ -1,11 +1,12 @@
-"""Which members should an ensemble keep where rows are few? The same trials, put together in three ways, are judged on new rows.
+"""What should an ensemble be chosen by where rows are few? The same trials, put together in several ways, are judged on new rows.
 
     .venv/bin/python benchmarks/few_rows.py [--jobs 2]     # an hour on two cores, resumes by itself
     .venv/bin/python benchmarks/few_rows.py --table
 
-`by merit` leaves out members without which the ensemble scores about as well on the held-out rows, `alike` those without which it says the
-same, `all` none. Each run has a core of its own; at most 400 other rows of the data set judge. Whether the base knows the data makes
-no difference here: the trials are the same.
+`as it is` is what a run does. `by merit` leaves out members without which the ensemble scores about as well on the held-out rows, not those
+without which it says the same; `all` leaves out none. `expecting nothing` does not weigh in what past runs expect of each family, the last
+two weigh it as if it were worth other numbers of held-out rows. Each run has a core of its own and forgets what the base knows of
+its data; at most 400 other rows of the data set judge.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -36,29 +39,37 @@ TABLES = (
 )  # fmt: skip
 TEXTS = ("sst2", "sms-spam", "tweets-irony", "tweets-emotion", "tweets-hate")
 PICTURES = ("fashion", "cifar10")
+KINDS = {"tables": TABLES, "texts": TEXTS, "pictures": PICTURES}
 ROWS, SEEDS, TEST, SECONDS = (50, 150), (0, 1), 400, 60
 # A class that is rarer cannot be learnt from; targets of fewer values are classes.
 RAREST, CLASSES = 3, 12
 # Seconds for predicting the test by all trials, best first; runs with fewer trials have nothing to choose from.
 PREDICTING, FEWEST = 14.0, 4
-WAYS = {"by merit": {"TELLING": 0}, "alike": {}, "all": {"ALIKE": 0.0}}
+WAYS = {
+    "as it is": {}, "by merit": {"TELLING": 0}, "all": {"ALIKE": 0.0}, "expecting nothing": {"PRIOR_ROWS": 0.0},
+    "worth 30 rows": {"PRIOR_ROWS": 30.0}, "worth 300 rows": {"PRIOR_ROWS": 300.0},
+}  # fmt: skip
+AS_IT_IS = "as it is"
 
 
 def parts(name: str, rows: int, seed: int, folder: Path) -> tuple[Path, Path, str]:
-    """So many rows to learn from and others to judge by, as files, and the target."""
+    """So many rows to learn from and others to judge by, as files called as the data set is, and the target."""
     from metalearner import sources
     from metalearner.task import Wish
 
     found = sources.find(name)
     place = Path(str(found.source))
+    learnt, other = folder / "learnt", folder / "other"
+    learnt.mkdir()
+    other.mkdir()
     rng = np.random.default_rng(100 + seed)
     if name in PICTURES:
         with np.load(place, allow_pickle=False) as held:
             images, labels = held["images"], held["labels"]
         order = rng.permutation(len(labels))
-        for file, at in (("train", order[:rows]), ("test", order[-TEST:])):
-            np.savez_compressed(folder / f"{file}.npz", images=images[at], labels=labels[at])
-        return folder / "train.npz", folder / "test.npz", ""
+        for file, at in ((learnt / f"{name}.npz", order[:rows]), (other / f"{name}.npz", order[-TEST:])):
+            np.savez_compressed(file, images=images[at], labels=labels[at])
+        return learnt / f"{name}.npz", other / f"{name}.npz", ""
     frame = pd.read_csv(place)
     target = found.wish(Wish()).target or frame.columns[-1]
     order = rng.permutation(len(frame))
@@ -67,9 +78,9 @@ def parts(name: str, rows: int, seed: int, folder: Path) -> tuple[Path, Path, st
         counts = train[target].value_counts()
         common = counts[counts >= RAREST].index
         train, test = train[train[target].isin(common)], test[test[target].isin(common)]
-    train.to_csv(folder / "train.csv", index=False)
-    test.to_csv(folder / "test.csv", index=False)
-    return folder / "train.csv", folder / "test.csv", target
+    train.to_csv(learnt / f"{name}.csv", index=False)
+    test.to_csv(other / f"{name}.csv", index=False)
+    return learnt / f"{name}.csv", other / f"{name}.csv", target
 
 
 def measured(name: str, rows: int, seed: int, core: int) -> dict[str, Any]:
@@ -79,7 +90,7 @@ def measured(name: str, rows: int, seed: int, core: int) -> dict[str, Any]:
         train, test, target = parts(name, rows, seed, folder)
         sentence = f"predict {target}" if target else "what is it?"
         command = [sys.executable, "-m", "metalearner", "run", str(train), sentence, "--budget", f"{SECONDS}s", "--test", str(test),
-                   "--seed", str(seed), "--out", str(folder / "run"), "--quiet"]  # fmt: skip
+                   "--seed", str(seed), "--out", str(folder / "run"), "--quiet", "--blind"]  # fmt: skip
         command += ["--target", target] if target else []
         environment = os.environ | {"METALEARNER_HOME": str(folder / "home")}
         pinned = ["taskset", "-c", str(core)] if sys.platform == "linux" else []
@@ -91,7 +102,7 @@ def measured(name: str, rows: int, seed: int, core: int) -> dict[str, Any]:
 
 def judged(run: Path) -> dict[str, Any]:
     """Skill on the test, in the metric and in the finer one, of the ensemble that each way makes; and its members."""
-    from metalearner import plugins
+    from metalearner import events, plugins
     from metalearner.data.sealed import Sealed
     from metalearner.dataset import Dataset
     from metalearner.kinds import Aim
@@ -114,16 +125,18 @@ def judged(run: Path) -> dict[str, Any]:
             each = [learner.load(run / "trials" / t.name / str(i), aim).predict(x) for i, x in enumerate(tensors)]
             trials.append(t)
             said[t.name] = aim.output.merge(each, [1 / len(each)] * len(each))
-    return compared(trials, run / "trials", dataset, aim, said, truth)
+    prior = next(event for event in events.read(run / "events.jsonl") if event["stage"] == "propose")
+    return compared(trials, run / "trials", dataset, aim, (said, truth), SimpleNamespace(**prior))
 
 
 def compared(
-    trials: list[Any], folder: Path, dataset: Any, aim: Any, said: dict[str, np.ndarray], truth: np.ndarray
+    trials: list[Any], folder: Path, dataset: Any, aim: Any, test: tuple[dict[str, np.ndarray], np.ndarray], prior: Any
 ) -> Any:
-    """By way: skill in the metric, in the finer metric, members. `said` are predictions of the test by trial."""
+    """By way: skill in the metric, in the finer metric, members. `test` has its predictions by trial, and the truth."""
     from metalearner.train import ensemble
     from metalearner.train.merit import WORST, Merit
 
+    said, truth = test
     judge = Merit(aim, truth, aim.output.baseline(aim.state, dataset.target, len(truth)))
     found: dict[str, Any] = {"trials": len(trials)}
     if len(trials) < FEWEST:
@@ -132,7 +145,8 @@ def compared(
         with ExitStack() as held:
             for name, value in constants.items():
                 held.enter_context(patch.object(ensemble, name, value))
-            weights = ensemble.select(trials, folder, dataset, aim).weights
+            known = ensemble.expected(prior)
+            weights = ensemble.select(trials, folder, dataset, aim, known=known).weights
         together = aim.output.merge([said[n] for n in weights], list(weights.values()))
         scores = [aim.score(together, truth), judge.metrics[-1].score(truth, together, aim.state)]
         metrics = (judge.metrics[0], judge.metrics[-1])
@@ -169,28 +183,25 @@ def read() -> list[dict[str, Any]]:
 
 
 def report(lines: list[dict[str, Any]]) -> str:
-    """Means over runs, and what the other ways lose or gain against `all` in a run, with the error of that mean."""
-    text = "# Members of an ensemble where rows are few\n\nMade by `.venv/bin/python benchmarks/few_rows.py`. "
+    """Means over runs, and what the other ways lose or gain in a run, with the error of that mean."""
+    text = "# What an ensemble is chosen by where rows are few\n\nMade by `.venv/bin/python benchmarks/few_rows.py`. "
     text += "Skill: 0 the naive baseline, 1 perfect.\n\n"
-    text += "| rows | runs | kept | members | skill | less `all` | finer skill | less `all` |\n|---|---|---|---|---|---|---|---|\n"
-    for rows in ROWS:
-        own = [line for line in lines if line["rows"] == rows and "all" in line]
+    text += "| rows | of | runs | chosen | members | skill | less `as it is` | finer skill | less `as it is` |\n"
+    text += "|---" * 9 + "|\n"
+    for rows, (kind, names) in product(ROWS, KINDS.items()):
+        own = [line for line in lines if line["rows"] == rows and line["data"] in names and AS_IT_IS in line]
         for way in WAYS if own else ():
-            values = np.array([line[way] for line in own])
-            text += (
-                f"| {rows} | {len(own)} | {way} | {values[:, 2].mean():.1f} | "
-                + " | ".join(_columns(own, way))
-                + " |\n"
-            )
+            members = np.mean([line[way][2] for line in own])
+            text += f"| {rows} | {kind} | {len(own)} | {way} | {members:.1f} | {' | '.join(_columns(own, way))} |\n"
     return text
 
 
 def _columns(own: list[dict[str, Any]], way: str) -> Iterator[str]:
     for j in range(2):
         value = np.array([line[way][j] for line in own])
-        less = value - np.array([line["all"][j] for line in own])
+        less = value - np.array([line[AS_IT_IS][j] for line in own])
         yield f"{value.mean():.3f}"
-        yield "" if way == "all" else f"{less.mean():+.3f} ± {less.std() / np.sqrt(len(less)):.3f}"
+        yield "" if way == AS_IT_IS else f"{less.mean():+.3f} ± {less.std() / np.sqrt(len(less)):.3f}"
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def run(
             foresight = foresee(setting, base or Base.open(productions=registry.productions), request, story)
             trials, stopped = seek(hunt, request, setting, foresight, story)
         warm.wait()
-        ensemble = combine(trials, sealed, folder, setting, clock, story)
+        ensemble = combine(trials, foresight.prior, sealed, folder, setting, clock, story)
         answers, held = measure(ensemble, sealed, setting, folder, hunt.opened)
         scorecard = judge(answers, held, ensemble.predictor.state, trials, setting, foresight, clock, story)
         limits = deliver(folder, ensemble, trials, answers, scorecard, setting, clock, story)

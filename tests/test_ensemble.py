@@ -12,7 +12,18 @@ from metalearner.errors import RunError
 from metalearner.kinds import Aim
 from metalearner.outputs import Classification, Regression
 from metalearner.records import Config, Proposal, Trial
-from metalearner.train.ensemble import CANDIDATES, MEMBERS, OF_A_FAMILY, Cost, _afforded, candidates, greedy, select
+from metalearner.train.ensemble import (
+    CANDIDATES,
+    MEMBERS,
+    OF_A_FAMILY,
+    Cost,
+    Expected,
+    _afforded,
+    candidates,
+    expected,
+    greedy,
+    select,
+)
 from metalearner.train.merit import Merit
 
 
@@ -68,6 +79,32 @@ def test_independent_errors_are_averaged(given):
     assert selection.score > max(t.score for t in given.trials) + 0.02
     assert 1 < len(selection.weights) <= MEMBERS and sum(selection.weights.values()) == pytest.approx(1)
     assert np.allclose(selection.prediction.sum(1), 1) and np.isfinite(selection.prediction).all()
+
+
+@pytest.mark.parametrize(("rows", "trusted"), [(40, "usual"), (4000, "lucky")])
+def test_of_few_rows_what_past_runs_expect_decides_among_many_rows_what_was_measured(tmp_path, registry, rows, trusted):
+    """The lucky family is a little ahead on these rows, and has been behind by .2 elsewhere."""
+    given = Given(tmp_path, registry, np.random.default_rng(0).integers(0, 2, rows))
+    for family, said in (
+        ("usual", 0.9 - 0.8 * (np.arange(rows) % 5 == 0)),
+        ("lucky", 0.9 - 0.8 * (np.arange(rows) % 6 == 0)),
+    ):
+        own = np.where(given.target == 1, said, 1 - said)
+        given.add(np.stack([1 - own, own], axis=1), family)
+    known = Expected({"usual": 0.0, "lucky": 0.3}, 100.0)
+    weights = select(given.trials, given.folder, given.dataset, given.aim, known=known).weights
+    best = max(weights, key=weights.get)
+    assert given.trials[int(best)].proposal.family == trusted
+    alone = select(given.trials, given.folder, given.dataset, given.aim).weights
+    assert given.trials[int(max(alone, key=alone.get))].proposal.family == "lucky"
+
+
+def test_what_is_like_nothing_known_is_expected_to_be_like_anything():
+    behind = {"linear": 0.1}
+    some, none = (SimpleNamespace(behind=behind, nothing_like_it=doubt) for doubt in (0.2, 1.0))
+    trials = [SimpleNamespace(proposal=SimpleNamespace(family=f)) for f in ("linear", "unheard-of")]
+    assert expected(some).handicaps(trials, 80) == pytest.approx([0.1, 0.0])
+    assert not expected(none).handicaps(trials, 80).any() and not Expected().handicaps(trials, 80).any()
 
 
 def test_one_that_is_far_better_stands_alone(given):

@@ -16,6 +16,7 @@ from metalearner.outputs.metrics import Accuracy, Rmse
 from metalearner.propose import Blocks, Here, Portfolio, propose
 from metalearner.propose.agreement import kendall
 from metalearner.propose.forecast import quantiles
+from metalearner.propose.gaps import gaps
 from metalearner.propose.leanings import Leaning, leanings
 from metalearner.propose.odds import FLOOR, odds
 from metalearner.propose.regret import CEILING, pasts, weighted_quantile
@@ -89,6 +90,24 @@ TWO = {
     "a": [(LINEAR, 0.9), (TREES, 0.8), (MLP, 0.5), (CNN, 0.5)],
     "b": [(LINEAR, 0.5), (TREES, 0.8), (MLP, 0.9), (CNN, 0.5)],
 }
+
+
+# -- gaps -----------------------------------------------------------------------------------------------
+
+
+def test_a_family_is_behind_by_what_its_best_lacked_to_the_best_of_all() -> None:
+    recall = remembered(TWO | {"c": [(LINEAR, 0.9), (Config("trees", {"x": 2.0}), 0.7), (TREES, 0.1)]})
+    found = gaps(pasts(recall), ("linear", "trees", "mlp", "new"))
+    assert found["linear"] == pytest.approx((0 + 0.4 + 0) / 3) and found["trees"] == pytest.approx(
+        (0.1 + 0.1 + 0.2) / 3
+    )
+    assert found["mlp"] == pytest.approx((0.4 + 0) / 2)  # c does not know it
+    assert found["new"] == pytest.approx((found["linear"] + found["trees"] + found["mlp"]) / 3)
+    near = replace(
+        recall, neighbours=tuple(replace(n, weight=0.9 if n.name == "a" else 0.0) for n in recall.neighbours)
+    )
+    assert gaps(pasts(near), ("linear",)) == pytest.approx({"linear": 0.0})
+    assert gaps([], ("linear",)) == {} and gaps(pasts(recall), ("unheard-of",)) == {}
 
 
 # -- regret ------------------------------------------------------------------------------------------

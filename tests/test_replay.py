@@ -58,9 +58,19 @@ def test_every_arm_reaches_the_best_and_those_that_know_reach_it_sooner(base, re
     assert regret["nearest data set"] < 0.2 < regret["random"]
     after = {arm: np.mean(list(replay.by_group(rows, arm, 5).values())) for arm in replay.ARMS}
     assert after["task samples (M1)"] <= after["portfolio (M0)"] + 0.05 and after["task samples (M1)"] < after["random"]
+    assert regret["task samples (M1)"] < regret["portfolio (M0)"]  # what is good for all is good for neither kind
     mean, low, high = replay.difference(rows, "nearest data set", "random", 1)
     assert low <= mean <= high < 0
     assert any("groups" in line for line in replay_lines(rows))
+
+
+def test_a_portfolio_for_everybody_knows_all_of_the_modality_alike_and_nothing_of_what_is_forgotten(base, registry):
+    for one in replay.cases(base, registry):
+        known = one.everybody
+        weights = [n.weight for n in known.neighbours]
+        assert one.card.id not in known.experiences and max(weights) == pytest.approx(min(weights))
+        assert len(weights) == 16
+        assert all(len(es) == len(one.everything) for es in known.experiences.values())
 
 
 def test_hindsight_judges_the_families_named_first_and_the_forecast(base, registry):

@@ -14,7 +14,7 @@ from typing import Any
 from metalearner import library, plugins
 from metalearner.kb.course import cold
 from metalearner.kb.prepared import prepared
-from metalearner.kb.replay import known_well
+from metalearner.kb.replay import everybody, known_well
 from metalearner.kb.teach import challenge, learn
 from metalearner.kinds import Job, Moment, Proposer, Rung, Scope
 from metalearner.knowledge import Base, Embedder, Memory, aligned
@@ -28,10 +28,11 @@ from metalearner.worker import Begin
 TRIALS, SECONDS = 50, 1.0
 WARM_UP = 20.0
 VERDICT = "verdict.txt"
-RANDOM, TPE, M0, M1, M2 = "random", "TPE, cold", "portfolio (M0)", "task samples (M1)", "ranker (M2)"
+RANDOM, TPE, M0, NEAR, M1 = "random", "TPE, cold", "portfolio (M0)", "portfolio of the near", "task samples (M1)"
+M2 = "ranker (M2)"
 # As a run does it: its searcher, told nothing, and told what the best of these says.
 COLD, WARM = "evolution, cold", "evolution, told"
-TOLD = (M0, M1, M2, WARM)  # which wait for a description
+TOLD = (NEAR, M1, M2, WARM)  # which wait for a description
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
         proposers: dict[str, Proposer] = {
             RANDOM: registry.get("searchers", "random").begin(scope),
             TPE: Default(scope, registry.get("searchers", "tpe").begin(scope)),
-            M0: Portfolio(recall, prior, families, listens=False),
+            M0: Portfolio(
+                everybody(memory, description.version, setting.task, families), prior, families, listens=False
+            ),
+            NEAR: Portfolio(recall, prior, families, listens=False),
             M1: Portfolio(recall, prior, families),
         }
         judge = ranker.about(description) if ranker else None

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .live import COLD, M0, M1, M2, RANDOM, TPE, WARM
+from .live import COLD, M0, M1, M2, NEAR, RANDOM, TPE, WARM
 
 AT = (1, 2, 3, 5, 10, 20, 50)
 BY_SECONDS = (1, 2, 5, 10, 20)
 BUDGETS = (10, 20, 50)
-ORDER = (RANDOM, TPE, COLD, M0, M1, M2, WARM)
+ORDER = (RANDOM, TPE, COLD, M0, NEAR, M1, M2, WARM)
 CEILING, FLAT = 2.0, 0.005
 # A warm start that much worse than a cold one is a loss.
 LOSS, LOSS_AT = 0.02, 20
@@ -115,7 +115,7 @@ def report(lines: Sequence[Line]) -> str:
         text.append(f"| {a} | " + " | ".join(f"{m:g}" for m in medians) + " |")
     text += ["", "Differences in regret after 10 trials, 95 % bootstrap over groups:", ""]
     best = M2 if M2 in arms else M1
-    for one, other in dict.fromkeys([(M1, M0), (best, M0), (best, TPE), (WARM, TPE), (WARM, COLD), (WARM, best)]):
+    for one, other in dict.fromkeys([(M1, M0), (M1, NEAR), (best, M0), (best, TPE), (WARM, TPE), (WARM, COLD), (WARM, best)]):
         if {one, other} <= set(arms):
             a, b = after(found, one, 10), after(found, other, 10)
             mean, low, high = interval([a[s] - b[s] for s in sorted(a)])

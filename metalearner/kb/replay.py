@@ -9,6 +9,7 @@ out, for it knew them. Regret is normalised on each data set: 0 is the best pres
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,10 +20,12 @@ import numpy as np
 from .. import grammar
 from ..kinds import Family, Metric, Moment
 from ..knowledge import Base, Embedder, Memory, aligned
+from ..knowledge.memory import comparable
+from ..knowledge.retrieve import LEAST_DOUBT
 from ..plugins import Registry
 from ..propose import Judge, Portfolio, propose
 from ..propose.regret import CEILING, FLAT
-from ..records import DatasetCard, Description, Experience, Proposal, Recall, Task, Trial
+from ..records import DatasetCard, Description, Experience, Neighbour, Proposal, Recall, Task, Trial
 
 AT = (1, 2, 3, 5, 10, 20, 50)  # trials after which regret is read
 PARTS = 5  # that groups are left out in
@@ -41,6 +44,12 @@ class Case:
     everything: Mapping[str, Experience]  # full fits by config, first seed
     recall: Recall
     registry: Registry
+    memory: Memory
+
+    @cached_property
+    def everybody(self) -> Recall:
+        """What a portfolio for everybody is made from."""
+        return everybody(self.memory, self.description.version, self.task, self.families)
 
     @cached_property
     def tried(self) -> dict[str, Experience]:
@@ -152,7 +161,29 @@ def case(i: str, memory: Memory, registry: Registry) -> Case:
     tried = _first(memory.archive.experiences([i])[i])
     one = next(e for e in tried.values() if e.outcome == "ok")
     task = Task("", card.modality, "", one.task["output"], one.metric)
-    return Case(card, description, tried, memory.recall(description, task), registry)
+    return Case(card, description, tried, memory.recall(description, task), registry, memory)
+
+
+def everybody(memory: Memory, version: str, task: Task, families: Mapping[str, Family]) -> Recall:
+    """All real data sets of a task's modality and output as if they were as near as one another, every group alike.
+
+    On each the presets of the families were tried, and what did best there.
+    """
+    archive, presets = memory.archive, {c.id for f in families.values() for c in f.presets}
+    ids = [i for i in memory.index(version, task.output).ids if archive.cards[i].modality == task.modality]
+    ids = [i for i in ids if not archive.cards[i].synthetic]
+    groups, known, neighbours = archive.groups(), archive.experiences(ids), []
+    sizes = Counter(groups[i] for i in ids)
+    found = {}
+    for i in ids:
+        tried = comparable(known[i], archive.cards[i].rows, task)
+        best = max(tried, key=lambda e: (e.outcome == "ok" and e.rung >= 1, e.skill or 0.0), default=None)
+        found[i] = tuple(e for e in tried if e.config.id in presets or e is best)
+        weight = (1 - LEAST_DOUBT) / len(sizes) / sizes[groups[i]]
+        neighbours.append(
+            Neighbour(i, archive.cards[i].name, groups[i], weight, 0.0, best.family if best else "", None)
+        )
+    return Recall(tuple(neighbours), LEAST_DOUBT if ids else 1.0, found)
 
 
 def _first(experiences: Iterable[Experience]) -> dict[str, Experience]:
@@ -183,7 +214,12 @@ def cold(case: Case, seed: int) -> Iterator[str]:
 
 
 def portfolio(case: Case, seed: int) -> Iterator[str]:
-    """M0."""
+    """M0: one greedy portfolio for all data of the modality."""
+    return asked(case, seed, case.portfolio(case.everybody, listens=False))
+
+
+def nearby(case: Case, seed: int) -> Iterator[str]:
+    """A greedy portfolio for the neighbours: M1 that does not listen to what the run finds out."""
     return asked(case, seed, case.portfolio(listens=False))
 
 
@@ -210,6 +246,7 @@ ARMS: dict[str, tuple[Arm, bool]] = {  # and whether chance has a say
     "catalogue order": (cold, True),
     "nearest data set": (nearest, True),
     "portfolio (M0)": (portfolio, False),
+    "portfolio of the near": (nearby, False),
     "task samples (M1)": (samples, False),
 }
 

@@ -33,7 +33,6 @@ from .replay import (
     difference_of,
     known_well,
     parts,
-    portfolio,
     regrets,
     replayed,
     samples,
@@ -118,7 +117,7 @@ def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], Non
 
 
 def challenge(base: Base, registry: Registry, ids: Collection[str], say: Callable[[str], None]) -> Verdict:
-    """Those of these data sets that are real, searched again by M0, M1 and M2, each part of the groups by what the others know."""
+    """Those of these data sets that are real, searched again by M1 and M2, each part of the groups by what the others know."""
     rows: list[dict[str, Any]] = []
     groups = base.groups()
     for part, held in enumerate(parts(base, ids)):
@@ -142,7 +141,6 @@ def _regret(rows: Sequence[Mapping[str, Any]], arm: str) -> dict[str, float]:
 def _arms(ranker: Ranker, one: Case) -> Any:
     judge = ranker.about(one.description)
     return {
-        "portfolio (M0)": (portfolio, False),
         M1: (samples, False),
         M2: (lambda c, seed: asked(c, seed, c.portfolio(judge=judge)), False),
     }

@@ -10,6 +10,7 @@ from ..kinds import Family, Metric, Prior
 from ..records import Recall, Task
 from ..space import landmark
 from .forecast import forecast
+from .gaps import gaps
 from .leanings import Blocks, leanings
 from .odds import odds
 from .regret import Here, pasts
@@ -53,4 +54,5 @@ def propose(
         productions={name: leaning.odds for name, leaning in believed.items()},
         leanings={name: leaning.reason for name, leaning in believed.items() if leaning.reason},
         soft=soft(past, tuple(families)),
+        behind=gaps(alike, tuple(families)),
     )

@@ -1,7 +1,7 @@
-"""M0: a greedy portfolio of configs that together do well on the neighbours, per expected second.
+"""A greedy portfolio of configs that together do well on past data sets, per expected second.
 
-Once a run has seen something it is M1: neighbours count by how far they rank configs as the run did (`agreement`). With a
-ranker it is M2: what that expects of each config decides.
+Where all of these weigh alike it is M0, one for everybody; on neighbours, weighed by nearness and, once a run has seen something, by
+how far they rank configs as the run did (`agreement`), it is M1. With a ranker it is M2: what that expects of each config decides.
 Auto-sklearn 2.0 (Feurer et al. 2022) and TabRepo (Salinas & Erickson 2024) build theirs the same way; here
 the past data sets are weighted by nearness, and costs are those expected on the data at hand.
 """
@@ -55,7 +55,7 @@ class Portfolio(Proposer):
     ) -> None:
         """`families` are those that accept the data; `here` tells past seconds for the data and the machine at hand.
 
-        One that does not listen weighs neighbours by nearness alone, whatever the run finds out: M0. With a `judge` it is M2.
+        One that does not listen weighs neighbours by nearness alone, whatever the run finds out. With a `judge` it is M2.
         `more` are further configs to choose from, with their families.
         """
         here = here or Here()

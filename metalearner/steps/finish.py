@@ -18,14 +18,14 @@ from ..deploy.portable import PROOF
 from ..deploy.weigh import weighed
 from ..evaluate import Answers, Evidence, certain, evaluate
 from ..events import Story
-from ..kinds import State
+from ..kinds import Prior, State
 from ..monitor import reference, shifted
 from ..predictor import Predictor
 from ..records import Scorecard, Trial
 from ..search import Clock, price, shared
 from ..setting import Setting
 from ..train.crossfit import crossfit
-from ..train.ensemble import Cost, Selection, assemble, select
+from ..train.ensemble import Cost, Selection, assemble, expected, select
 from .foresee import Foresight
 from .seconds import AFTERWARDS, OWED_LEAST, reserve
 
@@ -52,11 +52,11 @@ def kept_apart(setting: Setting, sealed: Sealed | None) -> int:
 
 
 def combine(
-    trials: list[Trial], sealed: Sealed | None, folder: Path, setting: Setting, clock: Clock, story: Story
+    trials: list[Trial], prior: Prior, sealed: Sealed | None, folder: Path, setting: Setting, clock: Clock, story: Story
 ) -> Ensemble:
     """One calibrated ensemble out of the trials, which predicts what is to come in the time there is."""
     cost = affordable(setting, sealed, clock)
-    selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost)
+    selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost, expected(prior))
     predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
                score=selection.score, metric=setting.task.metric, calibration=predictor.calibration,

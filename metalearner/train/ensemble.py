@@ -2,13 +2,14 @@
 
 Choosing the best of a hundred trials on few rows overrates what was chosen. So the greedy choice is made many times, on
 bootstrap samples of the rows (Caruana et al. 2004 and 2006) and averaged; what each choice says of the rows it did not see
-tells how good the ensemble is.
+tells how good the ensemble is. And what past runs expect of each family counts for as much as some held-out rows: among many
+rows it is lost, of few it is most of what is known.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from ..dataset import Dataset
 from ..errors import RunError
-from ..kinds import Aim, Modality, Transform
+from ..kinds import Aim, Modality, Prior, Transform
 from ..predictor import Member, Predictor
 from ..records import FULL, Limits, Trial, best_of_each
 from .crossfit import crossfit
@@ -42,6 +43,9 @@ ENOUGH, ALIKE = 0.003, 0.03
 # What was fitted on the first folds alone may join where the ensemble is better by so much of the merit that is missing, for a
 # model fitted on all folds is the average of several.
 BETTER = 0.03
+# What past runs expect of a family is worth so many held-out rows: the chance in a skill told by one row, about 1, over that in
+# how far behind the best a family will be, about .1, both squared.
+PRIOR_ROWS = 100.0
 # Seconds that a row takes beside its models, where latency is limited: it is decoded and scaled, what they say is calibrated.
 BESIDE = 2e-4
 # New rows fall into the conformal region this often.
@@ -87,7 +91,30 @@ class Cost:
 FREE = Cost()
 
 
-def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, cost: Cost = FREE) -> Selection:
+@dataclass(frozen=True)
+class Expected:
+    """What each family is expected to lack to the best, in skill, and how many held-out rows that is worth."""
+
+    behind: Mapping[str, float] = field(default_factory=dict)
+    rows: float = 0.0
+
+    def handicaps(self, trials: Sequence[Trial], rows: int) -> np.ndarray:
+        """(trials,) of merit that was told by so many rows."""
+        behind = np.array([self.behind.get(t.proposal.family, 0.0) for t in trials])
+        return self.rows / max(1, rows) * behind
+
+
+UNKNOWN = Expected()
+
+
+def expected(prior: Prior) -> Expected:
+    """What past runs expect: the less, the less these data are like any of theirs."""
+    return Expected(prior.behind, PRIOR_ROWS * (1 - prior.nothing_like_it))
+
+
+def select(
+    trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, cost: Cost = FREE, known: Expected = UNKNOWN
+) -> Selection:
     """Bagged greedy ensemble selection among trials that were fitted in full, as dear as there is time for.
 
     Where there is no time to fit every config on all folds, those fitted on the first ones may be chosen too: all are
@@ -103,15 +130,15 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, co
     if not full:
         furthest = max(_folds(t, dataset) for t in able)
         able = [t for t in able if _folds(t, dataset) == furthest]
-        return replace(_selected(best_of_each(able), furthest, folder, dataset, aim, cost), cut_short=True)
-    whole = _selected(full, len(dataset.folds), folder, dataset, aim, cost)
+        return replace(_selected(best_of_each(able), furthest, folder, dataset, aim, cost, known), cut_short=True)
+    whole = _selected(full, len(dataset.folds), folder, dataset, aim, cost, known)
     part = [t for t in able if t.rung < FULL and t.facts.get("share", 0.0) >= FULL and _folds(t, dataset)]
     folds = min((_folds(t, dataset) for t in part), default=len(dataset.folds))
     if cost.limits.given:  # an average of several models is what there is no room for
         return whole
     if folds == len(dataset.folds) or sum(len(dataset.folds[i][1]) for i in range(folds)) < TELLING:
         return whole
-    more = _selected(best_of_each([*full, *part]), folds, folder, dataset, aim, cost)
+    more = _selected(best_of_each([*full, *part]), folds, folder, dataset, aim, cost, known)
     at = np.isin(whole.rows, more.rows)
     assert np.array_equal(whole.rows[at], more.rows)  # the first folds come first
     merit = Merit(aim, dataset.target[more.rows], aim.output.baseline(aim.state, dataset.target, len(more.rows)))
@@ -119,17 +146,20 @@ def select(trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, co
     return more if after > before + BETTER * (1 - before) else whole
 
 
-def _selected(trials: Sequence[Trial], folds: int, folder: Path, dataset: Dataset, aim: Aim, cost: Cost) -> Selection:
+def _selected(
+    trials: Sequence[Trial], folds: int, folder: Path, dataset: Dataset, aim: Aim, cost: Cost, known: Expected
+) -> Selection:
     """The ensemble of these trials by the rows that the first so many folds hold out."""
     able = cost.bearable(trials)
-    ranked = sorted(able, key=lambda t: -(np.mean((t.facts.get("merits") or [t.merit or 0.0])[:folds])))[:LOOKED_AT]
     many = sum(len(dataset.folds[i][1]) for i in range(folds))
+    worth = [np.mean((t.facts.get("merits") or [t.merit or 0.0])[:folds]) for t in able] - known.handicaps(able, many)
+    ranked = [able[i] for i in np.argsort(-worth, kind="stable")[:LOOKED_AT]]
     stored = [np.load(folder / t.name / "rows.npy")[:many] for t in ranked]
     rows = stored[0]
     ranked = [t for t, own in zip(ranked, stored) if np.array_equal(own, rows)]
     target = dataset.target[rows]
     naive = aim.output.baseline(aim.state, dataset.target, len(target))
-    weights, prediction = bagged(ranked, folder, Merit(aim, target, naive), aim, cost)
+    weights, prediction = bagged(ranked, folder, Merit(aim, target, naive), aim, cost, known)
     chosen = {t.name: float(w) for t, w in zip(ranked, weights) if w > 0}
     models = cost.models([t for t in ranked if t.name in chosen], folds) or 1 if cost.limits.given else None
     return Selection(chosen, rows, prediction, aim.score(prediction, target), models)
@@ -141,20 +171,20 @@ def _folds(trial: Trial, dataset: Dataset) -> int:
 
 
 def bagged(
-    trials: Sequence[Trial], folder: Path, merit: Merit, aim: Aim, cost: Cost = FREE
+    trials: Sequence[Trial], folder: Path, merit: Merit, aim: Aim, cost: Cost = FREE, known: Expected = UNKNOWN
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (trials,) that sum to 1, and predictions (n, k) of rows by the bags they were left out of."""
     n = len(merit.target)  # of trials on more folds, the rows of the first ones
     stored = [np.load(folder / t.name / "prediction.npy", mmap_mode="r")[:n] for t in trials]
-    rng, total = np.random.default_rng(0), np.zeros(len(trials))
+    rng, total, handicaps = np.random.default_rng(0), np.zeros(len(trials)), known.handicaps(trials, n)
     said: list[tuple[np.ndarray, np.ndarray]] = []  # of each bag the rows outside, and its weights
     for _ in range(BAGS):
         rows = rng.integers(n, size=min(n, BAG_ROWS))
         inside = [p[rows] for p in stored]
-        pool = candidates(trials, [merit(p, rows) for p in inside])
+        pool = candidates(trials, [merit(p, rows) - h for p, h in zip(inside, handicaps)])
         weights = np.zeros(len(stored))
         fits = partial(_room_for, cost, [trials[i] for i in pool])
-        weights[pool] = greedy([inside[i] for i in pool], partial(merit, rows=rows), aim, fits)
+        weights[pool] = greedy([inside[i] for i in pool], partial(merit, rows=rows), aim, fits, handicaps[pool])
         total += weights / BAGS
         said.append((np.setdiff1d(np.arange(n), rows), weights))
     wanted = _pruned(total)
@@ -183,20 +213,22 @@ def _room_for(cost: Cost, trials: Sequence[Trial], at: Sequence[int]) -> bool:
 
 def greedy(
     stored: Sequence[np.ndarray], worth: Callable[[np.ndarray], float], aim: Aim,
-    fits: Callable[[Sequence[int]], bool] = lambda at: True,
+    fits: Callable[[Sequence[int]], bool] = lambda at: True, handicaps: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Shares (candidates,) by adding, again and again, the candidate that helps the average most; cut where it was best.
 
-    `fits` says of positions whether these candidates together are no more than there is room for.
+    `fits` says of positions whether these candidates together are no more than there is room for; `handicaps` (candidates,) are
+    taken off the worth of an average by their shares in it.
     """
     counts = np.zeros(len(stored))
+    less = np.zeros(len(stored)) if handicaps is None else handicaps
     best, kept, together = -np.inf, counts, stored[0]
     for size in range(ROUNDS):
         inside = np.flatnonzero(counts).tolist()
         room = [i for i in range(len(stored)) if not inside or counts[i] or fits([*inside, i])]
         mixed = {i: aim.output.merge([together, stored[i]], [size / (size + 1), 1 / (size + 1)]) for i in room}
         values = np.full(len(stored), -np.inf)
-        values[room] = [worth(p) for p in mixed.values()]
+        values[room] = [worth(p) - (counts @ less + less[i]) / (size + 1) for i, p in mixed.items()]
         at = int(np.argmax(values))  # the first of equals: candidates come best first
         together = mixed[at]
         counts = counts + np.eye(len(stored))[at]
