@@ -37,13 +37,12 @@ def main() -> None:
     arguments.add_argument("--replay", action="store_true", help="replay records instead")
     arguments.add_argument("--seeds", default="0,1,2")
     arguments.add_argument("--only", default="", help="data sets, separated by commas; all of groups.txt otherwise")
-    arguments.add_argument("--jobs", type=int, default=1, help="at once, each on a core of its own")
+    arguments.add_argument("--jobs", type=int, default=1, help="at once, each on a core of its own; parts of --replay")
     arguments.add_argument("--results", type=Path, default=RESULTS)
     given = arguments.parse_args()
     if given.replay:
-        registry = plugins.load()
         text = f"# The base, replayed\n\nMade by `{COMMAND} --replay`.\n\n"
-        text += replay.report(replay.rows(Base.open(productions=registry.productions), registry, print))
+        text += replay.report(replay.rows(given.jobs, print))
         (HERE / "meta_replay.md").write_text(text)
         print(text)
         return

@@ -107,6 +107,7 @@ def test_a_family_is_behind_by_what_its_best_lacked_to_the_best_of_all() -> None
         recall, neighbours=tuple(replace(n, weight=0.9 if n.name == "a" else 0.0) for n in recall.neighbours)
     )
     assert gaps(pasts(near), ("linear",)) == pytest.approx({"linear": 0.0})
+    assert gaps(pasts(remembered({"a": [(LINEAR, 0.9), (TREES, -7.0)]})), ("trees",)) == {"trees": 1.0}
     assert gaps([], ("linear",)) == {} and gaps(pasts(recall), ("unheard-of",)) == {}
 
 

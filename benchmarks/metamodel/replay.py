@@ -5,12 +5,16 @@ Each part of the groups is replayed by what the other parts know, and everything
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
+from metalearner import plugins
 from metalearner.kb.replay import (
     ARMS,
     PARTS,
@@ -52,44 +56,61 @@ class Altered(Archive):
         return {i: self.alter(d) for i, d in super().descriptions(version).items()}
 
 
-def rows(base: Base, registry: Registry, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """A row for each real data set, arm and seed."""
+def rows(jobs: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each real data set, arm and seed; so many parts at once, each as a process of its own."""
+    found: list[dict[str, Any]] = []
+    Base.open(productions=plugins.load().productions)  # made before all of them read it
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_alone, initargs=(jobs,)) as pool:
+        for part, own in enumerate(pool.map(rows_of, range(PARTS))):
+            say(f"part {part + 1} of {PARTS}: {len({row['dataset'] for row in own})} data sets")
+            found += own
+    return found
+
+
+def rows_of(part: int) -> list[dict[str, Any]]:
+    """Those of one part of the groups."""
+    registry = plugins.load()
+    base = Base.open(productions=registry.productions)
     ids, groups = known_well(base), base.groups()
     altered = {
         "M1, no task sentence": Altered(base, lambda d: replace(d, sentence=())),
         "M1, no probes": Altered(base, _counted),
     }
+    held = parts(base, ids)[part]
+    known = [i for i in ids if i not in held]
+    real = [i for i in sorted(held) if not base.cards()[i].synthetic]
+    embedder = aligned(base.archive, known)
+    ranker, trees = learn(base, registry, known, embedder), Trees(base, registry, known)
+    memories = {"M1, no embedding": Memory(base.archive, base.archive.cards.keys() - set(known))}
+    memories |= {name: remembered(archive, known) for name, archive in altered.items()}
+    memories |= {
+        f"M1, {share:.0%} of the groups": remembered(base.archive, _kept(base, known, share)) for share in SHARES
+    }
     found: list[dict[str, Any]] = []
-    for part, held in enumerate(parts(base, ids)):
-        known = [i for i in ids if i not in held]
-        real = [i for i in sorted(held) if not base.cards()[i].synthetic]
-        embedder = aligned(base.archive, known)
-        steps = embedder.steps if embedder else None
-        ranker, trees = learn(base, registry, known, embedder), Trees(base, registry, known)
-        memories = {"M1, no embedding": remembered(base.archive, known, 0)}
-        memories |= {name: remembered(archive, known, steps) for name, archive in altered.items()}
-        memories |= {
-            f"M1, {share:.0%} of the groups": remembered(base.archive, _kept(base, known, share), steps)
-            for share in SHARES
-        }
-        for one in strangers(base, registry, real, known, embedder):
-            if not one.telling:
-                continue
-            i = one.card.id
-            arms: dict[str, Any] = {**ARMS, TREES: (trees.arm, False)}
-            if ranker:
-                judge = ranker.about(one.description)
-                arms[M2] = (lambda c, seed, j=judge: asked(c, seed, c.portfolio(judge=j)), False)
-            found += replayed(one, groups[i], arms)
-            for name, memory in memories.items():
-                found += replayed(case(i, memory, registry), groups[i], {name: (samples, False)})
-        say(f"part {part + 1} of {PARTS}: {len(real)} data sets")
+    for one in strangers(base, registry, real, known, embedder):
+        if not one.telling:
+            continue
+        i = one.card.id
+        arms: dict[str, Any] = {**ARMS, TREES: (trees.arm, False)}
+        if ranker:
+            judge = ranker.about(one.description)
+            arms[M2] = (lambda c, seed, j=judge: asked(c, seed, c.portfolio(judge=j)), False)
+        found += replayed(one, groups[i], arms)
+        for name, memory in memories.items():
+            found += replayed(case(i, memory, registry), groups[i], {name: (samples, False)})
     return found
 
 
-def remembered(archive: Archive, known: Collection[str], steps: int | None) -> Memory:
-    """What is left of an archive when these data sets alone are known; an embedder without steps is the plain space."""
-    return Memory(archive, archive.cards.keys() - set(known), aligned(archive, known, steps) if steps else None)
+def _alone(jobs: int) -> None:
+    """So many processes share the cores."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+
+
+def remembered(archive: Archive, known: Collection[str]) -> Memory:
+    """What is left of an archive when these data sets alone are known, with an embedder that knows no others."""
+    return Memory(archive, archive.cards.keys() - set(known), aligned(archive, known))
 
 
 def _counted(description: Description) -> Description:

@@ -115,7 +115,9 @@ def report(lines: Sequence[Line]) -> str:
         text.append(f"| {a} | " + " | ".join(f"{m:g}" for m in medians) + " |")
     text += ["", "Differences in regret after 10 trials, 95 % bootstrap over groups:", ""]
     best = M2 if M2 in arms else M1
-    for one, other in dict.fromkeys([(M1, M0), (M1, NEAR), (best, M0), (best, TPE), (WARM, TPE), (WARM, COLD), (WARM, best)]):
+    for one, other in dict.fromkeys(
+        [(M1, M0), (M1, NEAR), (best, M0), (best, TPE), (WARM, TPE), (WARM, COLD), (WARM, best)]
+    ):
         if {one, other} <= set(arms):
             a, b = after(found, one, 10), after(found, other, 10)
             mean, low, high = interval([a[s] - b[s] for s in sorted(a)])

@@ -98,8 +98,7 @@ def due(base: Base) -> int:
 def teach(base: Base, registry: Registry, folder: Path, say: Callable[[str], None]) -> bool:
     """Embedder, library and ranker from a base, kept in a folder; whether the ranker won against M1 and is in use from now on."""
     embedder = base.train(folder)
-    told = f"{embedder.steps} steps foretell best what was left out" if embedder else "too few data sets"
-    say(f"embedder: {told}")
+    say(f"embedder: {'trained' if embedder else 'too few data sets'}")
     entries = library.mine(base, registry, known_well(base))
     library.save(entries, folder / library.LIBRARY)
     for entry in entries:
@@ -147,11 +146,11 @@ def _arms(ranker: Ranker, one: Case) -> Any:
 
 
 def learn(base: Base, registry: Registry, ids: Collection[str], embedder: Embedder | None) -> Ranker | None:
-    """A ranker from these data sets, each told as a stranger to the others; the embedders of parts are trained as long as theirs."""
+    """A ranker from these data sets, each told as a stranger to the others, through an embedder where theirs have one."""
     found: list[Case] = []
     for held in parts(base, ids):
         known = [i for i in ids if i not in held]
-        alike = aligned(base.archive, known, embedder.steps) if embedder else None
+        alike = aligned(base.archive, known) if embedder else None
         found += strangers(base, registry, sorted(held), known, alike)
     vocabulary = Vocabulary.fit([[e.config for e in c.everything.values()] for c in found], LEAST)
     rng = np.random.default_rng(0)

@@ -250,7 +250,7 @@ class Base:
         if blind is not None:
             forgotten = self.archive.kin(blind, description)
             rest = self.cards().keys() - forgotten
-            embedder = aligned(self.archive, rest, self.embedder.steps) if self.embedder else None
+            embedder = aligned(self.archive, rest) if self.embedder else None
             return Memory(self.archive, forgotten, embedder).recall(description, task, k)
         if self._memory is None:
             self._memory = Memory(self.archive, embedder=self.embedder)

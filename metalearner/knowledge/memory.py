@@ -132,9 +132,9 @@ def material(
     return known, {i: skills(es) for i, es in archive.experiences(list(known)).items()}, archive.groups()
 
 
-def aligned(archive: Archive, ids: Collection[str], steps: int | None = None) -> Embedder | None:
-    """An embedder that knows these data sets alone, trained for so many steps, or for as many as help."""
-    return train(*material(archive, ids), steps)
+def aligned(archive: Archive, ids: Collection[str]) -> Embedder | None:
+    """An embedder that knows these data sets alone."""
+    return train(*material(archive, ids))
 
 
 def comparable(experiences: Iterable[Experience], rows: int, task: Task | None) -> tuple[Experience, ...]:

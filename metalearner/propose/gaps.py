@@ -15,14 +15,15 @@ from .regret import Past
 def gaps(past: Sequence[Past], families: Sequence[str]) -> dict[str, float]:
     """By how much skill the best config of each family was behind the best of all, mean over neighbours by their weights.
 
-    A family that nobody tried is taken for an ordinary one: the mean of the others. Empty where nothing is known.
+    On none of them it counts as more than what lies between perfect and the naive baseline. A family that nobody tried is taken for
+    an ordinary one: the mean of the others. Empty where nothing is known.
     """
     found: dict[str, float] = {}
     for family in families:
-        told = [(p.neighbour.weight, max(p.skill.values()) - max(own)) for p in past if (own := _skills(p, family))]
-        weight = np.array([max(w, 1e-12) for w, _ in told])
-        if told:
-            found[family] = float(weight @ np.array([gap for _, gap in told]) / weight.sum())
+        known = [p for p in past if _skills(p, family)]
+        if known:
+            behind = [min(1.0, max(p.skill.values()) - max(_skills(p, family))) for p in known]
+            found[family] = float(np.average(behind, weights=[max(p.neighbour.weight, 1e-12) for p in known]))
     if not found:
         return {}
     usual = float(np.mean(list(found.values())))
