@@ -38,7 +38,7 @@ TELLING = 500
 # Of the merit that is missing to perfection, what the lightest members may be worth and still be left out: on rows that
 # nobody chose by, fewer members predicted as well, in a fraction of the time and the bytes. Where rows are too few to tell
 # merits apart, fewer members have to say the same but for so much of the spread of what is said: choosing by merit there cost
-# .015 +- .005 of skill on 50 rows and .011 +- .004 on 150 (benchmarks/few_rows.py), this .000 and .001.
+# .008 +- .003 of skill on 50 rows (benchmarks/few_rows.py), this nothing.
 ENOUGH, ALIKE = 0.003, 0.03
 # What was fitted on the first folds alone may join where the ensemble is better by so much of the merit that is missing, for a
 # model fitted on all folds is the average of several.
