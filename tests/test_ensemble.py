@@ -100,10 +100,10 @@ def test_of_few_rows_what_past_runs_expect_decides_among_many_rows_what_was_meas
 
 
 def test_what_is_like_nothing_known_is_expected_to_be_like_anything():
-    behind = {"linear": 0.1}
+    behind = {"linear": 0.1, "trees": 0.3}
     some, none = (SimpleNamespace(behind=behind, nothing_like_it=doubt) for doubt in (0.2, 1.0))
-    trials = [SimpleNamespace(proposal=SimpleNamespace(family=f)) for f in ("linear", "unheard-of")]
-    assert expected(some).handicaps(trials, 80) == pytest.approx([0.1, 0.0])
+    trials = [SimpleNamespace(proposal=SimpleNamespace(family=f)) for f in ("linear", "invented-3f2a")]
+    assert expected(some).handicaps(trials, 80) == pytest.approx([0.1, 0.2])
     assert not expected(none).handicaps(trials, 80).any() and not Expected().handicaps(trials, 80).any()
 
 

@@ -96,19 +96,28 @@ TWO = {
 
 
 def test_a_family_is_behind_by_what_its_best_lacked_to_the_best_of_all() -> None:
-    recall = remembered(TWO | {"c": [(LINEAR, 0.9), (Config("trees", {"x": 2.0}), 0.7), (TREES, 0.1)]})
-    found = gaps(pasts(recall), ("linear", "trees", "mlp", "new"))
+    three = TWO | {"c": [(LINEAR, 0.9), (Config("trees", {"x": 2.0}), 0.7), (TREES, 0.1), (CNN, 0.8)]}
+    recall = remembered(three)
+    found = gaps(pasts(recall), ("linear", "trees", "cnn", "new"))
     assert found["linear"] == pytest.approx((0 + 0.4 + 0) / 3) and found["trees"] == pytest.approx(
         (0.1 + 0.1 + 0.2) / 3
     )
-    assert found["mlp"] == pytest.approx((0.4 + 0) / 2)  # c does not know it
-    assert found["new"] == pytest.approx((found["linear"] + found["trees"] + found["mlp"]) / 3)
+    assert found["new"] == pytest.approx((found["linear"] + found["trees"] + found["cnn"]) / 3)
     near = replace(
         recall, neighbours=tuple(replace(n, weight=0.9 if n.name == "a" else 0.0) for n in recall.neighbours)
     )
     assert gaps(pasts(near), ("linear",)) == pytest.approx({"linear": 0.0})
     assert gaps(pasts(remembered({"a": [(LINEAR, 0.9), (TREES, -7.0)]})), ("trees",)) == {"trees": 1.0}
     assert gaps([], ("linear",)) == {} and gaps(pasts(recall), ("unheard-of",)) == {}
+
+
+def test_where_half_of_the_families_could_not_be_tried_nothing_says_how_far_the_others_are_behind() -> None:
+    """On the table linear is the best there was; on texts what reads them is far ahead."""
+    texts = {"a": [(LINEAR, 0.2), (TREES, 0.3), (MLP, 0.8), (CNN, 0.9)]}
+    recall = remembered(texts | {"table": [(LINEAR, 0.9), (TREES, 0.8)]})
+    assert gaps(pasts(recall), ("linear", "trees", "mlp", "cnn")) == pytest.approx(
+        {"linear": 0.7, "trees": 0.6, "mlp": 0.1, "cnn": 0.0}
+    )
 
 
 # -- regret ------------------------------------------------------------------------------------------

@@ -99,8 +99,9 @@ class Expected:
     rows: float = 0.0
 
     def handicaps(self, trials: Sequence[Trial], rows: int) -> np.ndarray:
-        """(trials,) of merit that was told by so many rows."""
-        behind = np.array([self.behind.get(t.proposal.family, 0.0) for t in trials])
+        """(trials,) of merit that was told by so many rows; a network that was composed here is taken for an ordinary family."""
+        usual = float(np.mean(list(self.behind.values()) or [0.0]))
+        behind = np.array([self.behind.get(t.proposal.family, usual) for t in trials])
         return self.rows / max(1, rows) * behind
 
 
