@@ -20,7 +20,7 @@ section{margin-top:52px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th{color:var(--mild);font-weight:500;text-align:left}
-th,td{padding:7px 18px 7px 0;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere;min-width:84px}
+th,td{padding:7px 18px 7px 0;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:anywhere;min-width:92px}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:30px 36px;margin:18px 0}
 .members{display:grid;gap:30px}

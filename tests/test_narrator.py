@@ -73,3 +73,4 @@ def test_what_has_no_reason_has_none(error, said):
 def test_a_model_that_was_cut_short_is_said_to_be():
     train = {"stage": "train", "at": 9.0, "weights": {"resnet #1": 1.0}, "score": 0.7, "metric": "accuracy"}
     assert len(narrated(train)) == 1 and "larger --budget" in narrated({**train, "cut_short": True})[1]
+    assert "counts as 90 more" in narrated({**train, "rows": 60, "expected_rows": 90.0})[1]

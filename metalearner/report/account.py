@@ -22,7 +22,7 @@ from ..pictures import Picture, Series
 from ..plugins import Registry
 from ..records import FULL, Scorecard, Task, View
 from ..setting import Setting
-from .text import CUT_SHORT
+from .text import CUT_SHORT, judged_by
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.
 WATTS = 10.0
@@ -188,8 +188,8 @@ class Account:
             found.append(("propose", f"loss {prior['loss'][0]}", prior["loss"][1]))
         if self.told("searched").get("ladder"):
             found.append(("search", "stopped", self.told("searched")["ladder"]))
-        weights = self.told("train").get("weights", {})
-        why = "alone it is best on held-out rows" if len(weights) == 1 else "together they are best on held-out rows"
+        weights, by = self.told("train").get("weights", {}), judged_by(self.told("train"))
+        why = f"alone it is best, judged by {by}" if len(weights) == 1 else f"together they are best, judged by {by}"
         why = CUT_SHORT if self.told("train").get("cut_short") else why
         for name, share in sorted(weights.items(), key=lambda item: -item[1]):
             found.append(("train", f"{name}, {share:.0%} of the model", why))

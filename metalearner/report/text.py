@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 # Of the families believed in most so many have their numbers told, and so many of them.
 FAMILIES_SHOWN, NUMBERS_SHOWN = 5, 6
+# Of the held-out rows, what past runs' expectations must be worth to be mentioned.
+MENTIONED = 0.1
 # Said of a model where no fit was brought to its end.
 CUT_SHORT = (
     "nothing was fitted in full in the time there was: what got furthest is taken; a larger --budget gives a better one"
@@ -230,6 +232,18 @@ def verification_lines(found: Sequence[Mapping[str, Any]], passed: Mapping[str, 
     agreeing = sum(r["agrees"] for r in found)
     over = "".join(f" · {count} passed over: {why}" for why, count in passed.items())
     return [*lines, f"{agreeing} of {len(found)} records agree{over}"]
+
+
+def judged_by(train: Mapping[str, Any]) -> str:
+    """What an ensemble was chosen by, as its event says.
+
+    >>> judged_by({"rows": 50, "expected_rows": 80.2}), judged_by({"rows": 5000, "expected_rows": 80.2})
+    ('50 held-out rows, and what past runs expect of each family, which counts as 80 more', 'held-out rows')
+    """
+    rows, expected = train.get("rows", 0), train.get("expected_rows", 0.0)
+    if not rows or expected < MENTIONED * rows:
+        return "held-out rows"
+    return f"{rows} held-out rows, and what past runs expect of each family, which counts as {expected:.0f} more"
 
 
 def replay_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

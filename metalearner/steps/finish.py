@@ -55,12 +55,12 @@ def combine(
     trials: list[Trial], prior: Prior, sealed: Sealed | None, folder: Path, setting: Setting, clock: Clock, story: Story
 ) -> Ensemble:
     """One calibrated ensemble out of the trials, which predicts what is to come in the time there is."""
-    cost = affordable(setting, sealed, clock)
-    selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost, expected(prior))
+    cost, known = affordable(setting, sealed, clock), expected(prior)
+    selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost, known)
     predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
                score=selection.score, metric=setting.task.metric, calibration=predictor.calibration,
-               cut_short=selection.cut_short)  # fmt: skip
+               cut_short=selection.cut_short, rows=len(selection.rows), expected_rows=known.rows)  # fmt: skip
     return Ensemble(selection, predictor)
 
 

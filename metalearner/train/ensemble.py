@@ -110,7 +110,7 @@ UNKNOWN = Expected()
 
 def expected(prior: Prior) -> Expected:
     """What past runs expect: the less, the less these data are like any of theirs."""
-    return Expected(prior.behind, PRIOR_ROWS * (1 - prior.nothing_like_it))
+    return Expected(prior.behind, PRIOR_ROWS * (1 - prior.nothing_like_it)) if prior.behind else UNKNOWN
 
 
 def select(
