@@ -704,6 +704,18 @@ def test_the_task_decides_what_is_comparable(base: Base) -> None:
     assert {e.metric for e in by_auc.experiences[cards["b"].id]} == {"accuracy"}  # the next best thing
 
 
+def test_neighbours_are_of_the_modality_asked_about_where_enough_is_known_of_it(base: Base) -> None:
+    fill(base, "abcd")
+    asked = replace(TASK, modality="text")
+    for i, name in enumerate("xyz"):
+        text = card(name, modality="text")
+        assert base.add(text, description(4 + i), [experience(text)]) == []
+        found = {n.name for n in base.recall(description(0), task=asked).neighbours}
+        assert found == (set("xyz") if name == "z" else set("abcd") | set("xyz"[: i + 1]))
+    assert {n.name for n in base.recall(description(5), task=TASK).neighbours} == set("abcd")
+    assert {n.name for n in base.recall(description(5)).neighbours} == set("abcdxyz")
+
+
 def test_shared_numbers_are_near_and_unusual(base: Base) -> None:
     for i, name in enumerate("abcdefgh"):
         one = card(name, 500 + 100 * i)

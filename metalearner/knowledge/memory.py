@@ -18,6 +18,9 @@ from .groups import group
 from .retrieve import Index, weigh
 from .store import Store
 
+# Of a modality of which so many groups are known the neighbours are of it, too: others say nothing of what is made for it alone.
+ENOUGH = 3
+
 
 class Archive:
     """The records of a store, read once, with the groups that data sets form.
@@ -91,15 +94,15 @@ class Memory:
     def __init__(self, archive: Archive, forgotten: Collection[str] = (), embedder: Embedder | None = None) -> None:
         """The embedder must not have been trained on what is forgotten: it would remember."""
         self.archive, self.forgotten, self.embedder = archive, frozenset(forgotten), embedder
-        self._indexes: dict[tuple[str, str | None], Index] = {}
+        self._indexes: dict[tuple[str, str | None, str], Index] = {}
 
     def recall(self, description: Description, task: Task | None = None, k: int = 15) -> Recall:
         """At most k weighted neighbours of a description, and all that was tried on them.
 
-        With `task` only data sets with its output count, and on each its metric is preferred. Each experience's facts have
-        the `rows` of its data set; of several metrics tried on a data set only the commonest is brought.
+        With `task` only data sets with its output count, of its modality where enough are known, and on each its metric is preferred.
+        Each experience's facts have the `rows` of its data set; of several metrics tried on a data set only the commonest is brought.
         """
-        index = self.index(description.version, task.output if task else None)
+        index = self.index(description.version, task.output, task.modality) if task else self.index(description.version)
         found = index.nearest(description, k)
         if not found:
             return Recall()
@@ -115,13 +118,16 @@ class Memory:
             neighbours.append(Neighbour(*named, weight, distance, family, skill, shared, reached, cards[i].synthetic))
         return Recall(tuple(neighbours), doubt, experiences)
 
-    def index(self, version: str, output: str | None = None) -> Index:
+    def index(self, version: str, output: str | None = None, modality: str = "") -> Index:
         """The data sets that can teach something: described, of a known card, with a full fit that went well."""
-        if (version, output) not in self._indexes:
-            known = (self.archive.taught(output) & self.archive.cards.keys()) - self.forgotten
+        if (version, output, modality) not in self._indexes:
+            cards, groups = self.archive.cards, self.archive.groups()
+            known = (self.archive.taught(output) & cards.keys()) - self.forgotten
             described = {i: d for i, d in self.archive.descriptions(version).items() if i in known}
-            self._indexes[version, output] = Index(described, self.archive.groups(), self.embedder)
-        return self._indexes[version, output]
+            own = {i: d for i, d in described.items() if cards[i].modality == modality}
+            enough = len({groups[i] for i in own}) >= ENOUGH
+            self._indexes[version, output, modality] = Index(own if enough else described, groups, self.embedder)
+        return self._indexes[version, output, modality]
 
 
 def material(
