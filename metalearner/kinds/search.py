@@ -50,9 +50,8 @@ class Prior:
     leanings: Mapping[str, str] = field(default_factory=dict)  # the reasons of those that have one of their own
     # By family the configs that did well on the neighbours, with weights that sum to 1.
     soft: Mapping[str, tuple[tuple[Config, float], ...]] = field(default_factory=dict)
-    behind: Mapping[str, float] = field(
-        default_factory=dict
-    )  # by family, the skill its best lacks to the best of all; {}: not known
+    # By family the skill that its best config is expected to lack to the best of all; empty where nobody knows.
+    behind: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
