@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from metalearner.records import Config, Proposal, Trial
@@ -30,6 +32,9 @@ def test_only_what_is_near_the_best_is_owed_for():
     several = [trial(i, "f", 0.9, row_seconds=0.01, folds=1) for i in range(4)]
     assert owed(several, 120, 100) == pytest.approx(2.0)
     assert owed([], 120, 100) == 0
+    lucky = replace(trial(4, "f", 0.95, row_seconds=0.01, folds=1), rung=0.2)
+    whole = trial(5, "f", 0.8, row_seconds=0.01, folds=5)
+    assert owed([lucky], 120, 100) == pytest.approx(1.0) and owed([lucky, whole], 120, 100) == pytest.approx(5.0)
 
 
 def test_where_much_is_owed_it_is_looked_at_what_would_be_chosen():
@@ -50,6 +55,12 @@ def test_where_much_is_owed_it_is_looked_at_what_would_be_chosen():
     cheap = [trial(i, f"f{i}", 0.9, row_seconds=1e-4, folds=1) for i in range(8)]
     KeptBack(budget, 120, chosen).seconds(cheap)
     assert looks == [8]  # nothing worth a look
+    first = KeptBack(budget, 120, chosen)
+    partial = [replace(t, rung=0.2) for t in tried]
+    first.seconds(partial)
+    first.seconds(partial)
+    first.seconds([*tried[:1], *partial])  # a full fit is of more folds than what was looked at
+    assert looks == [8, 8, 9]
     everything = KeptBack(budget, 120, lambda trials: {t.name for t in trials})
     assert everything.seconds(tried) == pytest.approx(reserve(budget) + OWED_MOST * 100)
     assert KeptBack(Budget(seconds=None, trials=3), 120, chosen).seconds(tried) == 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..records import Trial
+from ..records import FULL, Trial
 
 # Skill within which a trial may be part of the ensemble, and how many of a family usually are; two threads at the end do in a
 # second what one does in so many.
@@ -12,8 +12,12 @@ NEAR, OF_A_FAMILY, FASTER = 0.05, 2, 1.2
 
 
 def owed(trials: Sequence[Trial], rows: int, most: float) -> float:
-    """Seconds to predict so many rows by what will likely be the ensemble, at most so many."""
-    good = sorted((t for t in trials if t.outcome == "ok" and t.skill is not None), key=lambda t: -(t.skill or 0.0))
+    """Seconds to predict so many rows by what will likely be the ensemble, at most so many.
+
+    As soon as something was fitted on all folds it is made of that, and not of the first fold's luckiest.
+    """
+    able = [t for t in trials if t.outcome == "ok" and t.skill is not None]
+    good = sorted([t for t in able if t.rung >= FULL] or able, key=lambda t: -(t.skill or 0.0))
     families: dict[str, list[Trial]] = {}
     for t in good:
         if (t.skill or 0.0) >= (good[0].skill or 0.0) - NEAR:

@@ -16,7 +16,8 @@ RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 15.0
 # Of the budget, what predicting the rows kept apart may take beyond that.
 OWED_MOST = 0.3
 # Where more than this share of the budget is at stake it is looked at what an ensemble would be made of now, never sooner
-# after the last look than that, nor so soon that looking takes more than one second in so many. What is chosen may grow.
+# after the last look than that, nor so soon that looking takes more than one second in so many; but at once when something got
+# further than anything had by then, for five models take longer than one. What is chosen may grow.
 MUCH, SELDOM, GROWS = 0.03, 20.0, 1.5
 # Seconds for it that there always are: cheap models are not left out because somebody is in a hurry.
 OWED_LEAST = 1.0
@@ -38,16 +39,17 @@ class KeptBack:
     chosen: Callable[[Sequence[Trial]], Collection[str]]  # the names of those that an ensemble would be made of
     _told: float = float("inf")  # what these take, as of the last look
     _look: float = 0.0  # when to look again
+    _furthest: float = 0.0  # the rung that was reached by then
 
     def seconds(self, trials: Sequence[Trial]) -> float:
         """By what is known after these trials."""
         if not self.budget.seconds:
             return 0.0
         guess = owed(trials, self.rows, OWED_MOST * self.budget.seconds)
-        began = time.monotonic()
-        if guess > MUCH * self.budget.seconds and began >= self._look:
+        began, furthest = time.monotonic(), max((t.rung for t in trials if t.outcome == "ok"), default=0.0)
+        if guess > MUCH * self.budget.seconds and (began >= self._look or furthest > self._furthest):
             names = self.chosen(trials)
             self._told = GROWS * price([t for t in trials if t.name in names], self.rows)
-            ended = time.monotonic()
+            ended, self._furthest = time.monotonic(), furthest
             self._look = ended + max(MUCH * self.budget.seconds, SELDOM * (ended - began))
         return reserve(self.budget) + min(guess, self._told)
