@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -286,10 +287,11 @@ def measure(task: Task, arm: str, seed: int, root: Path) -> dict[str, Any]:
         raise SystemExit(f"{arm} on {task.train}: {found.stderr[-2000:]}")
     told = json.loads(found.stdout)
     score = told["score"]
-    best = told["leaderboard"][0]
+    best, board = told["leaderboard"][0], told["leaderboard"]
     return {"metric": score["metric"], "value": score["value"], "low": score["low"], "high": score["high"], "budget": task.seconds,
             "seconds": round(time.monotonic() - began, 1), "best": best.get("family", ""),
-            "chosen": told["winner"]["family"], "tried": len(told["leaderboard"])}  # fmt: skip
+            "chosen": told["winner"]["family"], "tried": len(board), "families": Counter(row["family"] for row in board),
+            "failed": Counter(f"{row['family']} {row['outcome']}" for row in board if row["outcome"] != "ok")}  # fmt: skip
 
 
 def again(root: Path) -> list[dict[str, Any]]:
