@@ -49,7 +49,8 @@ class Space:
         """Median and median absolute deviation; the standard deviation where more than half are equal."""
         probes = Counter(probe for d in descriptions for probe in _asked(d).items())
         versions = dict(probe for probe, n in probes.items() if 2 * n > len(descriptions))
-        names = tuple(sorted({n for d in descriptions for n in d.numbers if _probe(n) in versions}))
+        every = set().union(*(d.numbers for d in descriptions))
+        names = tuple(sorted(n for n in every if _probe(n) in versions))
         values, asked = _values(descriptions, names, versions)
         centre, scale, valid = np.zeros(len(names)), np.ones(len(names)), np.zeros(len(names))
         for j, column in enumerate(values.T):
@@ -114,8 +115,9 @@ def _values(
     descriptions: Sequence[Description], names: Sequence[str], versions: Mapping[str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n, p) numbers, NaN where missing; and (n, p) whether they were asked, in these versions of their probes."""
-    probes = [_asked(d) for d in descriptions]
-    asked = [[known.get(_probe(name)) == versions[_probe(name)] for name in names] for known in probes]
+    of = list(map(_probe, names))
+    probes = [{p: known.get(p) == version for p, version in versions.items()} for known in map(_asked, descriptions)]
+    asked = [[known[p] for p in of] for known in probes]
     table = [[d.numbers.get(name) for name in names] for d in descriptions]
     shape = len(descriptions), len(names)
     values = np.array(table, dtype=np.float64).reshape(shape)  # None becomes NaN
