@@ -22,7 +22,7 @@ from ..pictures import Picture, Series
 from ..plugins import Registry
 from ..records import FULL, Scorecard, Task, View
 from ..setting import Setting
-from .text import CUT_SHORT, judged_by
+from .text import CUT_SHORT, expectations
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.
 WATTS = 10.0
@@ -188,7 +188,7 @@ class Account:
             found.append(("propose", f"loss {prior['loss'][0]}", prior["loss"][1]))
         if self.told("searched").get("ladder"):
             found.append(("search", "stopped", self.told("searched")["ladder"]))
-        weights, by = self.told("train").get("weights", {}), judged_by(self.told("train"))
+        weights, by = self.told("train").get("weights", {}), expectations(self.told("train")) or "held-out rows"
         why = f"alone it is best, judged by {by}" if len(weights) == 1 else f"together they are best, judged by {by}"
         why = CUT_SHORT if self.told("train").get("cut_short") else why
         for name, share in sorted(weights.items(), key=lambda item: -item[1]):

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import IO, Any
 
 from ..records import FULL, Scorecard
-from .text import CUT_SHORT, judged_by, limit_lines, number, prior_lines, scorecard_lines, sparkline
+from .text import CUT_SHORT, expectations, limit_lines, number, prior_lines, scorecard_lines, sparkline
 
 # Seconds without a better model after which the search says that it goes on.
 SILENCE = 15.0
@@ -103,8 +103,7 @@ class Narrator:
     def _train(self, e: Mapping[str, Any]) -> list[str]:
         parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
         lines = [_line("  train", f"ensemble: {parts} · out of fold {number(e['score'])}")]
-        by = judged_by(e)
-        lines += [_line("", f"chosen by {by}")] if "past runs" in by else []
+        lines += [_line("", f"chosen by {by}")] if (by := expectations(e)) else []
         return [*lines, _line("", f"! {CUT_SHORT}")] if e.get("cut_short") else lines
 
     def _callback(self, e: Mapping[str, Any]) -> list[str]:

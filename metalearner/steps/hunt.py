@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +23,7 @@ from ..records import Config, Proposal, Trial
 from ..request import Request
 from ..search import Clock, Ladder, Rungs, Search, ledger, quick
 from ..setting import Setting
-from ..train.ensemble import select
+from ..train.ensemble import UNKNOWN, Expected, expected, select
 from ..warm import Warm
 from ..worker import Begin
 from .finish import kept_apart
@@ -51,6 +51,8 @@ class Hunt:
 
     search: Search
     begun: tuple[Proposal, ...]
+    trials: Path
+    kept_back: KeptBack
     opened: bool  # the sealed test, by an earlier process: nothing may be tried any more
 
 
@@ -70,8 +72,7 @@ def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
     goal = None if setting.task.goal is None else partial(meets_goal, setting, trials)
     ladder = Ladder(setting.families, goal, setting.levels)
     search = Search(executor, clock, rungs, ladder, request.seed, trials=seen)
-    kept_back = KeptBack(request.budget, kept_apart(setting, sealed),
-                         lambda tried: select(tried, trials, dataset, setting.aim).weights.keys())  # fmt: skip
+    kept_back = KeptBack(request.budget, kept_apart(setting, sealed), partial(chosen, setting, trials))
     clock.reserve = kept_back.seconds(seen)
     search.listen = partial(heard, search, setting, trials, story, warm, kept_back)
     begun = tuple(search.begin(quick(setting.families)[:1]))
@@ -79,7 +80,7 @@ def set_out(  # noqa: PLR0913, PLR0917 - what a search touches
         warm.begin()
     elif request.budget.seconds:
         warm.begin_after(max(OVERDUE_LEAST, OVERDUE * request.budget.seconds) - clock.elapsed)
-    return Hunt(search, begun, sealed is not None and sealed.opened)
+    return Hunt(search, begun, trials, kept_back, sealed is not None and sealed.opened)
 
 
 def seek(hunt: Hunt, request: Request, setting: Setting, foresight: Foresight, story: Story) -> tuple[list[Trial], str]:
@@ -87,6 +88,7 @@ def seek(hunt: Hunt, request: Request, setting: Setting, foresight: Foresight, s
     search = hunt.search
     # Those families too that the description calls for.
     search.ladder = replace(search.ladder, families=foresight.families)
+    hunt.kept_back.chosen = partial(chosen, setting, hunt.trials, known=expected(foresight.prior))
     # Once the test was opened what is left is to finish.
     trials = search.trials if hunt.opened else search.run(proposer(request, setting, foresight, hunt))
     if not trials and search.clock.left > 0:
@@ -96,6 +98,11 @@ def seek(hunt: Hunt, request: Request, setting: Setting, foresight: Foresight, s
     said = search.ladder.said(trials, search.clock.spent)
     story.tell("searched", tried=len({t.config.id for t in trials}), seconds=search.clock.elapsed, ladder=said)
     return trials, said
+
+
+def chosen(setting: Setting, trials: Path, tried: Sequence[Trial], known: Expected = UNKNOWN) -> Collection[str]:
+    """The names of the trials that an ensemble would be made of now."""
+    return select(tried, trials, setting.dataset, setting.aim, known=known).weights.keys()
 
 
 def heard(
