@@ -165,6 +165,28 @@ def test_a_fit_cut_short_says_how_good_it_was_only_of_as_little_time(
     assert past.seconds[CNN.id] == (10.0 if telling else room)
 
 
+@pytest.mark.parametrize(
+    ("rows", "room", "stopped", "reached"),
+    [(100, None, "", True), (100, 1.5, "", True), (100, 1.0, "", False), (500, 1.5, "", False), (100, 1.5, "deadline", False),
+     (100, 3.0, "deadline", True)],
+)  # fmt: skip
+def test_what_took_many_times_the_seconds_that_there_are_is_expected_to_come_to_nothing(
+    rows: int, room: float | None, stopped: str, reached: bool
+) -> None:
+    recall = remembered(TWO, seconds={"cnn": 10.0, "linear": 0.1, "trees": 0.1, "mlp": 0.1})
+    cut = {
+        d: tuple(replace(e, facts={**e.facts, "stopped": stopped}) if e.family == "cnn" else e for e in es)
+        for d, es in recall.experiences.items()
+    }
+    recall = replace(recall, experiences=cut)
+    past = pasts(recall, Here(rows, room))[0]
+    assert (CNN.id in past.skill) == reached
+    assert (past.imputed("cnn") == CEILING) == (not reached)
+    here = propose(TASK, recall, FAMILIES, Accuracy(), 0.5, Here(rows, room))
+    somewhere = propose(TASK, recall, FAMILIES, Accuracy(), 0.5)
+    assert (here.odds["cnn"] < somewhere.odds["cnn"]) == (not reached)
+
+
 def test_equal_configs_have_no_regret() -> None:
     past = pasts(remembered({"a": [(LINEAR, 1.0), (TREES, 1.0), (MLP, 0.9999)]}))[0]
     assert max(past.regret.values()) <= 0.02

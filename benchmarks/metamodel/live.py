@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metalearner import library, plugins
+from metalearner import library, machine, plugins
 from metalearner.kb.course import cold
 from metalearner.kb.prepared import prepared
 from metalearner.kb.replay import everybody, known_well
@@ -19,7 +19,7 @@ from metalearner.kb.teach import challenge, learn
 from metalearner.kinds import Job, Moment, Proposer, Rung, Scope
 from metalearner.knowledge import Base, Embedder, Memory, aligned
 from metalearner.knowledge.base import EMBEDDER
-from metalearner.propose import RANKER, Blocks, Portfolio, Ranker, propose
+from metalearner.propose import RANKER, Blocks, Here, Portfolio, Ranker, propose
 from metalearner.records import Proposal, Recall, Trial, digest
 from metalearner.sources import catalogue
 from metalearner.steps.foresee import describe_setting
@@ -91,21 +91,23 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
         ranker, learnt = Ranker.find([held.folder]), library.find([held.folder], registry)
         productions = library.known(registry.productions, learnt)
         blocks = Blocks(productions, setting.views, description.numbers)
-        prior = propose(setting.task, recall, families, setting.metric, setting.baseline, None, blocks)
+        # As a run is: told the rows, the machine, and what a fit may take.
+        here = Here(setting.dataset.rows * len(setting.dataset.folds), SECONDS, machine.speed())
+        prior = propose(setting.task, recall, families, setting.metric, setting.baseline, here, blocks)
         scope = cold(setting, families, seed)
         proposers: dict[str, Proposer] = {
             RANDOM: registry.get("searchers", "random").begin(scope),
             TPE: Default(scope, registry.get("searchers", "tpe").begin(scope)),
             M0: Portfolio(
-                everybody(memory, description.version, setting.task, families), prior, families, listens=False
+                everybody(memory, description.version, setting.task, families), prior, families, here, listens=False
             ),
-            NEAR: Portfolio(recall, prior, families, listens=False),
-            M1: Portfolio(recall, prior, families),
+            NEAR: Portfolio(recall, prior, families, here, listens=False),
+            M1: Portfolio(recall, prior, families, here),
         }
         judge = ranker.about(description) if ranker else None
         if judge:
-            proposers[M2] = Portfolio(recall, prior, families, judge=judge)
-        advised = Portfolio(recall, prior, families, judge=judge)
+            proposers[M2] = Portfolio(recall, prior, families, here, judge=judge)
+        advised = Portfolio(recall, prior, families, here, judge=judge)
         told = replace(scope, prior=prior, portfolio=advised, productions=productions)
         evolution = registry.get("searchers", "evolution")
         proposers |= {COLD: evolution.begin(scope), WARM: evolution.begin(told)}

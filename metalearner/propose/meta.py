@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..errors import RunError
 from ..kinds import Family, Metric, Prior
@@ -38,7 +37,7 @@ def propose(
             "metalearner plugin list",
         )
     here = here or Here()
-    past = pasts(recall, replace(here, room=None))  # what was cut short was still reached
+    past = pasts(recall, here, as_reached=True)  # what was cut short was still reached
     found = odds(past, recall.nothing_like_it, tuple(families))
     believed = leanings(past, blocks) if blocks else {}
     outputs = {d: {e.task.get("output") for e in es} for d, es in recall.experiences.items()}

@@ -22,6 +22,10 @@ REFUSED = ("crash", "out-of-memory")
 FAILED = (*REFUSED, "timeout")
 # A fit that had to stop early says nothing of one that has so many times its seconds.
 MORE = 1.5
+# What would take so many times the seconds that a fit may take is cut so early that nothing comes of it; what is on record as
+# stopped early would have gone on about as long again. Up to five times the seconds cost nothing, for what learns step by step
+# paces itself (benchmarks/short_fits.md).
+OUT_OF_REACH, WHOLE = 8.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Past:
     neighbour: Neighbour
     configs: Mapping[str, Config]
     family: Mapping[str, str]
-    skill: Mapping[str, float]  # those that went well; mean over seeds
-    regret: Mapping[str, float]  # all full fits
+    skill: Mapping[str, float]  # those that went well and would here; mean over seeds
+    regret: Mapping[str, float]  # all full fits; the ceiling for those that nothing would come of here
     seconds: Mapping[str, float]  # those that went well
     rows: float | None  # times folds
     short: frozenset[str] = frozenset()  # families of which something was cut too short to tell
@@ -72,26 +76,28 @@ class Past:
         return CEILING if any(self.family[c] == family for c in self.regret) else None
 
 
-def pasts(recall: Recall, here: Here | None = None) -> list[Past]:
+def pasts(recall: Recall, here: Here | None = None, as_reached: bool = False) -> list[Past]:
     """One for each neighbour on which something went well, nearest first.
 
     A past fit that was cut short says how good it was only where there is about as little time again; with more it would
-    use that up.
+    use that up. For what was reached all the same, count it `as_reached`.
     """
-    found = [_past(n, recall.experiences.get(n.dataset, ()), here or Here()) for n in recall.neighbours]
+    here = here or Here()
+    found = [_past(n, recall.experiences.get(n.dataset, ()), here, as_reached) for n in recall.neighbours]
     return [p for p in found if p.skill]
 
 
-def _past(neighbour: Neighbour, experiences: Iterable[Experience], here: Here) -> Past:
+def _past(neighbour: Neighbour, experiences: Iterable[Experience], here: Here, as_reached: bool) -> Past:
     # What crashes on one fold crashes on all; what one fold had not time for says nothing of a fit with all the time there is.
     full = [(e.config.id, e) for e in experiences if e.rung >= FULL or e.outcome in REFUSED]
     good: dict[str, list[Experience]] = {}
     for c, e in full:
         if e.outcome == "ok" and e.skill is not None:
             good.setdefault(c, []).append(e)
-    telling = {c: [e for e in es if not _too_short(e, here)] for c, es in good.items()}
+    beyond = {c for c, es in good.items() if all(_out_of_reach(e, here) for e in es)}
+    telling = {c: [e for e in es if as_reached or not _too_short(e, here)] for c, es in good.items() if c not in beyond}
     skill = {c: float(np.mean([e.skill for e in es])) for c, es in telling.items() if es}
-    regret = {c: CEILING for c, e in full if e.outcome in FAILED}
+    regret = {c: CEILING for c, e in full if e.outcome in FAILED or c in beyond}
     if skill:
         values = np.array(list(skill.values()))
         span = max(float(values.max() - np.median(values)), FLAT)
@@ -105,7 +111,7 @@ def _past(neighbour: Neighbour, experiences: Iterable[Experience], here: Here) -
         regret=regret,
         seconds={c: float(np.median([_seconds(e, here) for e in _timed(es)])) for c, es in good.items()},
         rows=float(np.median(known)) if known else None,
-        short=frozenset(e.family for _, e in full if _too_short(e, here)),
+        short=frozenset(e.family for _, e in full if not as_reached and _too_short(e, here)),
     )
 
 
@@ -114,6 +120,14 @@ def _too_short(e: Experience, here: Here) -> bool:
     if here.room is None or e.facts.get("stopped") != "deadline":
         return False
     return MORE * e.seconds * _slower(e, here) * _larger(e, here) < here.room
+
+
+def _out_of_reach(e: Experience, here: Here) -> bool:
+    """Whether a past fit took so much longer than there is room for that nothing would come of it here."""
+    if here.room is None:
+        return False
+    whole = e.seconds * (WHOLE if e.facts.get("stopped") == "deadline" else 1.0)
+    return whole * _slower(e, here) * _larger(e, here) > OUT_OF_REACH * here.room
 
 
 def _seconds(e: Experience, here: Here) -> float:
