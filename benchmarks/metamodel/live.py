@@ -145,14 +145,14 @@ class Bench:
     """Fits what is asked for, each config once."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.fit = Begin(folder, time.monotonic())()
+        self.work = Begin(folder, time.monotonic())()
         self.seed, self.number = seed, 0
         self.known: dict[str, Trial] = {}
 
     def warm_up(self, proposals: Sequence[Proposal]) -> None:
         """One fit for each learner, so that what it imports is paid for."""
         for proposal in {p.config.production: p for p in proposals}.values():
-            self._fit(proposal, WARM_UP)
+            self.fit(proposal, WARM_UP)
 
     def search(self, proposer: Proposer, more: Proposer) -> list[Trial]:
         """TRIALS trials; where the proposer has nothing left, by chance."""
@@ -161,15 +161,16 @@ class Bench:
             proposals = proposer.ask(1, seen, Moment()) or more.ask(1, seen, Moment())
             if not proposals:
                 break
-            trial = self.known.get(proposals[0].config.id) or self._fit(proposals[0], SECONDS)
+            trial = self.known.get(proposals[0].config.id) or self.fit(proposals[0], SECONDS)
             self.known[trial.config.id] = trial
             seen.append(replace(trial, number=len(seen), proposal=proposals[0]))
         return seen
 
-    def _fit(self, proposal: Proposal, seconds: float) -> Trial:
+    def fit(self, proposal: Proposal, seconds: float) -> Trial:
+        """A trial of that, cut off after so many seconds."""
         rung = Rung(1.0, time.monotonic() + seconds, 1, self.seed)
         self.number += 1
-        return next(self.fit(Job((self.number,), (proposal,), rung)))
+        return next(self.work(Job((self.number,), (proposal,), rung)))
 
 
 def pinned(core: int) -> None:
