@@ -7,7 +7,7 @@ import pytest
 
 from metalearner import grammar
 from metalearner.kb import replay
-from metalearner.kb.hindsight import hindsight
+from metalearner.kb.hindsight import best_families, hindsight
 from metalearner.knowledge import Base
 from metalearner.knowledge.embedder import Embedder, table, train
 from metalearner.records import DatasetCard, Description
@@ -81,6 +81,14 @@ def test_hindsight_judges_the_families_named_first_and_the_forecast(base, regist
     lines = hindsight_lines(rows)
     assert lines[0].count("for 100%") >= 2 and "cover 100%" in lines[1]
     assert hindsight_lines([]) == []
+
+
+def test_the_best_family_is_one_that_could_be_named_beforehand(base, registry, experience):
+    one = next(replay.cases(base, registry))
+    tried = base.experiences(one.card.id)
+    composed = experience(one.card, tried[0].config, "invented-1", 0.99)
+    assert best_families([*tried, composed], one.families) == best_families(tried, one.families)
+    assert best_families(tried, ("trees",)) == {"trees"}
 
 
 def test_an_empty_base_says_so(tmp_path, registry):

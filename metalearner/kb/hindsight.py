@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ FIRST = 3
 
 def hindsight(base: Base, found: Sequence[Case]) -> list[dict[str, Any]]:
     """A row for each of these data sets, which the base was asked about as strangers."""
-    right = {c.card.id: best_families(base.experiences(c.card.id)) for c in found}
+    right = {c.card.id: best_families(base.experiences(c.card.id), c.families) for c in found}
     rows = []
     for one in found:
         group = base.groups()[one.card.id]
@@ -52,11 +52,14 @@ def named_first(one: Case) -> list[str]:
     return list(dict.fromkeys(proposed))[:FIRST]
 
 
-def best_families(experiences: Iterable[Experience]) -> set[str]:
-    """Families with a config within one standard error of the best, told by the second seeds of the same configs."""
+def best_families(experiences: Iterable[Experience], families: Collection[str]) -> set[str]:
+    """Of these families, those with a config within one standard error of their best, told by second seeds of the same configs.
+
+    What search composed has no family that could be named beforehand.
+    """
     seeds: dict[tuple[str, str], list[float]] = {}
     for e in experiences:
-        if e.outcome == "ok" and e.rung >= 1 and e.skill is not None:
+        if e.family in families and e.outcome == "ok" and e.rung >= 1 and e.skill is not None:
             seeds.setdefault((e.family, e.config.id), []).append(e.skill)
     twice = [s[:2] for s in seeds.values() if len(s) > 1]
     error = max(FLAT, float(np.sqrt(np.mean([(a - b) ** 2 / 2 for a, b in twice])))) if twice else FLAT
