@@ -22,9 +22,9 @@ REFUSED = ("crash", "out-of-memory")
 FAILED = (*REFUSED, "timeout")
 # A fit that had to stop early says nothing of one that has so many times its seconds.
 MORE = 1.5
-# What would take so many times the seconds that a fit may take is cut so early that nothing comes of it; what is on record as
-# stopped early would have gone on about as long again. Up to five times the seconds cost nothing, for what learns step by step
-# paces itself (benchmarks/short_fits.md).
+# What would take more than so many times the seconds that a fit may take comes to nothing half of the time, at twice that nearly
+# always, and is not counted on; five times cost little, for what learns step by step paces itself (benchmarks/short_fits.md). What is
+# on record as stopped early is taken to be half done.
 OUT_OF_REACH, WHOLE = 8.0, 2.0
 
 
