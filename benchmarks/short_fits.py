@@ -1,6 +1,6 @@
 """What becomes of a config that gets fewer seconds than it took: presets on record, fitted again with a second each.
 
-    .venv/bin/python benchmarks/short_fits.py     # half an hour, on one core
+    .venv/bin/python benchmarks/short_fits.py     # ten minutes, on one core
 
 Twelve tables and eight others of the base, drawn by chance from the groups that meta.py does not judge; pretrained models, which
 read the rows first, are left out. Regret: 0 is the best config on record, 1 the median one, 2 a failure.

@@ -166,12 +166,12 @@ def test_a_fit_cut_short_says_how_good_it_was_only_of_as_little_time(
 
 
 @pytest.mark.parametrize(
-    ("rows", "room", "stopped", "reached"),
+    ("rows", "budget", "stopped", "reached"),
     [(100, None, "", True), (100, 1.5, "", True), (100, 1.0, "", False), (500, 1.5, "", False), (100, 1.5, "deadline", False),
      (100, 3.0, "deadline", True)],
 )  # fmt: skip
 def test_what_took_many_times_the_seconds_that_there_are_is_expected_to_come_to_nothing(
-    rows: int, room: float | None, stopped: str, reached: bool
+    rows: int, budget: float | None, stopped: str, reached: bool
 ) -> None:
     recall = remembered(TWO, seconds={"cnn": 10.0, "linear": 0.1, "trees": 0.1, "mlp": 0.1})
     cut = {
@@ -179,12 +179,14 @@ def test_what_took_many_times_the_seconds_that_there_are_is_expected_to_come_to_
         for d, es in recall.experiences.items()
     }
     recall = replace(recall, experiences=cut)
-    past = pasts(recall, Here(rows, room))[0]
+    past = pasts(recall, Here(rows, budget, budget=budget))[0]
     assert (CNN.id in past.skill) == reached
     assert (past.imputed("cnn") == CEILING) == (not reached)
-    here = propose(TASK, recall, FAMILIES, Accuracy(), 0.5, Here(rows, room))
+    here = propose(TASK, recall, FAMILIES, Accuracy(), 0.5, Here(rows, budget, budget=budget))
     somewhere = propose(TASK, recall, FAMILIES, Accuracy(), 0.5)
     assert (here.odds["cnn"] < somewhere.odds["cnn"]) == (not reached)
+    pretrained = {**FAMILIES, "cnn": replace(FAMILIES["cnn"], tags=("transfer",))}
+    assert CNN.id in pasts(recall, Here(rows, budget, budget=budget), pretrained)[0].skill
 
 
 def test_equal_configs_have_no_regret() -> None:

@@ -92,7 +92,7 @@ def search(name: str, seed: int, held: Held) -> list[dict[str, Any]]:
         productions = library.known(registry.productions, learnt)
         blocks = Blocks(productions, setting.views, description.numbers)
         # As a run is: told the rows, the machine, and what a fit may take.
-        here = Here(setting.dataset.rows * len(setting.dataset.folds), SECONDS, machine.speed())
+        here = Here(setting.dataset.rows * len(setting.dataset.folds), SECONDS, machine.speed(), SECONDS)
         prior = propose(setting.task, recall, families, setting.metric, setting.baseline, here, blocks)
         scope = cold(setting, families, seed)
         proposers: dict[str, Proposer] = {

@@ -40,7 +40,7 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
         if request.cold
         else base.recall(description, task=setting.task, blind=dataset.card if request.blind else None)
     )
-    here = Here(dataset.rows * len(dataset.folds), request.budget.room, machine.speed())
+    here = Here(dataset.rows * len(dataset.folds), request.budget.room, machine.speed(), request.budget.seconds)
     families = setting.families | setting.called_for(description)
     # What was trained on all there is would remember what is to be forgotten.
     folders = [] if request.cold or request.blind else base.folders
