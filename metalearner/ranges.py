@@ -71,6 +71,19 @@ class Name:
 Range = Float | Int | Choice | Name
 
 
+def as_said(values: Range, value: Any) -> Any:
+    """The same value as the range would say it: 1 and 1.0 are one number, but not where it is a size. Others stay as they are.
+
+    >>> as_said(Float(0.0, 1.0, 0.5), 1), as_said(Choice((3, 1, 2)), 2.0), as_said(Choice((3, 1, 2)), 8)
+    (1.0, 2, 8)
+    """
+    if isinstance(values, Float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(values, Choice):
+        return next((option for option in values.options if option == value), value)
+    return value
+
+
 def nearest(values: Range, value: Any) -> Any:
     """The value where the range holds it, else the nearer end; of a choice its default.
 

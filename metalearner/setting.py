@@ -9,7 +9,7 @@ from typing import Any
 
 from . import grammar
 from .dataset import Dataset
-from .errors import PluginError, TaskError, unknown
+from .errors import TaskError, unknown
 from .grammar import Narrowing
 from .kinds import Aim, Family, Metric, Modality, Output, Production, Transform
 from .plugins import Registry
@@ -74,11 +74,14 @@ class Setting:
         return self.dataset.sample(200, self.transform)[1]
 
     def look(self, config: Config) -> Mapping[str, Any]:
-        """What is known of a config before it is fitted; nothing where that cannot be told."""
+        """What is known of a config before it is fitted; nothing where that cannot be told.
+
+        A block that cannot be built ends no run here: its fit, which a worker tries, says what is wrong.
+        """
         learner = self.registry.get("learners", config.production)
         try:
             return learner.look(config, self.views, self.aim)
-        except PluginError:
+        except Exception:
             return {}
 
     @cached_property

@@ -289,13 +289,14 @@ def test_the_effort_of_a_fit_grows_with_its_network_and_its_passes():
     assert effort(16, batch_size=64) < effort(16)
 
 
-def test_of_what_cannot_be_told_beforehand_nothing_is_said(monkeypatch):
+@pytest.mark.parametrize("problem", [PluginError("It has to see what its input holds."), TypeError("a size of 2.0")])
+def test_of_what_cannot_be_told_beforehand_nothing_is_said(monkeypatch, problem):
     config = grammar.complete(Config("net", {}, {"encoder": (Config("mlp"),), "recipe": (RECIPE,)}), PRODUCTIONS)
     setting = Setting(SimpleNamespace(sample=lambda *_: (None, {"table": VIEWS["mixed table"]})), REGISTRY)
     monkeypatch.setattr(Setting, "transform", None)
     monkeypatch.setattr(Setting, "aim", aim())
     assert setting.look(config)["effort"] > 0
-    monkeypatch.setattr(NetLearner, "look", mock.Mock(side_effect=PluginError("It has to see what its input holds.")))
+    monkeypatch.setattr(NetLearner, "look", mock.Mock(side_effect=problem))
     assert setting.look(config) == {}
 
 

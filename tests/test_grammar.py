@@ -521,6 +521,23 @@ def test_a_replaced_node_keeps_numbers_and_parts_that_fit():
     assert kept.said.numbers["width"] == 5 and kept.said.numbers["rate"] <= 0.5
 
 
+def test_a_number_taken_over_is_said_as_its_new_range_says_it():
+    """An expansion of 2.0, kept where 2 stands for it, was a size that torch refused, and ended the run."""
+
+    class Sized(Production):
+        name, symbol = "sized", "encoder"
+
+        def space(self):
+            return {"expansion": Choice((3, 2)), "share": Float(0.0, 4.0, 1.0)}
+
+    kept = Deriver({"sized": Sized()}, np.random.default_rng(0)).node(
+        Sized(), View((), 3), 0, keep={"expansion": 2.0, "share": 1}
+    )
+    assert isinstance(kept.said.numbers["expansion"], int) and isinstance(kept.said.numbers["share"], float)
+    typed_one = typed(Config("sized", {"expansion": 2.0}), View((), 3), {"sized": Sized()})
+    assert isinstance(typed_one.numbers["expansion"], int)
+
+
 def test_where_nothing_can_change_mutation_says_so():
     class Lone(Production):
         name, symbol = "lone", "learner"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Production, Slot
-from ..ranges import Range
+from ..ranges import Range, as_said
 from ..records import Config, View
 from .forms import slotted
 from .paths import draw
@@ -144,7 +144,7 @@ class Deriver:
         """
         ranges = found.space()
         drawn = {n: r.default for n, r in ranges.items()} if plain else self.numbers(ranges)
-        drawn |= {n: v for n, v in (keep or {}).items() if n in ranges and ranges[n].holds(v)}
+        drawn |= {n: as_said(ranges[n], v) for n, v in (keep or {}).items() if n in ranges and ranges[n].holds(v)}
         try:
             meant = found.expand(drawn, view)
             if meant is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ..ranges import Choice, Float, Range
 from ..records import Config, View
 from .types import Productions, Typed, own_numbers, production, rooted
 
@@ -16,18 +15,7 @@ def unfold(config: Config, views: Mapping[str, View], productions: Productions) 
 
 
 def _plain(node: Typed) -> Config:
-    ranges = node.production.space()
-    own = {name: _canonical(value, ranges[name]) for name, value in node.numbers.items()}
-    return Config(node.meant.production, own, slotted((slot, _plain(part)) for slot, part in node.parts))
-
-
-def _canonical(value: object, values: Range) -> object:
-    """The same value as the range would say it: 1 and 1.0 are one number."""
-    if isinstance(values, Float):
-        return float(value)  # type: ignore[arg-type]
-    if isinstance(values, Choice):
-        return next(option for option in values.options if option == value)
-    return value
+    return Config(node.meant.production, node.numbers, slotted((slot, _plain(part)) for slot, part in node.parts))
 
 
 def slotted(parts: Iterable[tuple[str, Config]]) -> dict[str, tuple[Config, ...]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import PluginError, unknown
 from ..kinds import Production
+from ..ranges import as_said
 from ..records import Config, View
 
 Productions = Mapping[str, Production]
@@ -71,7 +72,8 @@ def closed(said: Config, meant: Config, view: View, parts: list[tuple[str, Typed
             "Take parts that keep the shape, or change their numbers.",
         )
     inner = parts[-1][1].gives if parts else view
-    own = own_numbers(meant, productions)
+    ranges = found.space()
+    own = {n: as_said(ranges[n], v) for n, v in own_numbers(meant, productions).items()}
     gives = found.gives(own, view, inner)
     if gives is None:
         raise Misfit(

@@ -10,7 +10,7 @@ from ..kb.hindsight import FIRST
 from ..kb.replay import AT, by_group, difference, difference_of, over_groups
 from ..plugins import Plugin
 from ..propose.forecast import LEVEL
-from ..records import Scorecard
+from ..records import Config, Scorecard
 from .sights import paired
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 # Of the families believed in most so many have their numbers told, and so many of them.
 FAMILIES_SHOWN, NUMBERS_SHOWN = 5, 6
+# Of the blocks of a composed network, for how many is told what was known of them.
+BLOCKS_SHOWN = 3
 # Of the held-out rows, what past runs' expectations must be worth to be mentioned.
 MENTIONED = 0.1
 # Said of a model where no fit was brought to its end.
@@ -56,13 +58,23 @@ def summary(run: Run) -> str:
     winner = run.winner.proposal
     lines += [
         "",
-        f"why {winner.family}: {run.prior.reasons.get(winner.family, 'no prior reason')}",
+        f"why {winner.family}: {run.prior.reasons.get(winner.family) or what_spoke(winner.config, run.prior.leanings)}",
         f"  {winner.reason}",
     ]
     bundle = run.folder / "bundle"
     lines += ["", f"bundle: {bundle}", f"next:   metalearner serve {bundle}",
               f"        metalearner predict {bundle} ROWS --out predictions.csv"]  # fmt: skip
     return "\n".join(lines)
+
+
+def what_spoke(config: Config, leanings: Mapping[str, str]) -> str:
+    """Of a network that the catalogue does not list: what was known beforehand for its blocks or against them.
+
+    >>> what_spoke(Config("net", parts={"stage": (Config("conv"),)}), {"conv": "conv x2.0: locality 0.07 (x2.0)"})
+    'composed, not of the catalogue; conv x2.0: locality 0.07 (x2.0)'
+    """
+    told = dict.fromkeys(leanings[node.production] for _, node in config.walk() if node.production in leanings)
+    return "; ".join(["composed, not of the catalogue", *list(told)[:BLOCKS_SHOWN]])
 
 
 def scorecard_lines(card: Scorecard) -> list[str]:
