@@ -185,8 +185,6 @@ def test_what_took_many_times_the_seconds_that_there_are_is_expected_to_come_to_
     here = propose(TASK, recall, FAMILIES, Accuracy(), 0.5, Here(rows, budget, budget=budget))
     somewhere = propose(TASK, recall, FAMILIES, Accuracy(), 0.5)
     assert (here.odds["cnn"] < somewhere.odds["cnn"]) == (not reached)
-    pretrained = {**FAMILIES, "cnn": replace(FAMILIES["cnn"], tags=("transfer",))}
-    assert CNN.id in pasts(recall, Here(rows, budget, budget=budget), pretrained)[0].skill
 
 
 def test_equal_configs_have_no_regret() -> None:

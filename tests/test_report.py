@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,11 +20,13 @@ from metalearner import machine, runs
 from metalearner.errors import UserError
 from metalearner.evaluate import Answers
 from metalearner.events import Story
+from metalearner.kinds import Moment, Searcher
 from metalearner.markup import card
 from metalearner.outputs import Classification, Regression
 from metalearner.pictures import Picture, Series, ticks
 from metalearner.report.account import Account
 from metalearner.report.examples import examples, outcome, png, worst
+from metalearner.report.narrator import Narrator
 from metalearner.report.page import report
 from metalearner.report.svg import svg
 from metalearner.report.text import description_lines
@@ -94,6 +99,27 @@ def test_a_report_tells_what_was_decided_measured_and_spent(told, registry):
         assert word in text, word
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert len(text) < 400_000
+
+
+def test_a_searcher_that_fails_is_told_and_another_one_goes_on(told, tmp_path, registry, monkeypatch):
+    class Fails(Searcher):
+        name = "fails"
+
+        def begin(self, scope):
+            asked = mock.Mock(
+                side_effect=[registry.searchers["priors"].begin(scope).ask(1, [], Moment()), TypeError("no size")]
+            )
+            return mock.Mock(ask=asked, siblings=mock.Mock(return_value=[]))
+
+    monkeypatch.setenv("METALEARNER_HOME", str(tmp_path / "home"))
+    own = replace(registry, searchers={**registry.searchers, "fails": Fails()})
+    request = Request(str(told.parent / "nasty.csv"), Wish("which is it?", HOSTILE), parse_budget("5trials"), tmp_path / "run",
+                      cold=True, searcher="fails", executor="inline")  # fmt: skip
+    said = io.StringIO()
+    done = run(request, own, Narrator(said))
+    assert len(done.trials) == 5 and done.scorecard.value is not None
+    assert "! the searcher 'fails' failed (TypeError: no size): 'priors' goes on" in said.getvalue()
+    assert ("search", "'priors' went on", "'fails' failed: TypeError: no size") in Account(tmp_path / "run").decisions()
 
 
 def test_what_notebooks_show_holds_no_script_and_says_what_there_is(told, tmp_path):

@@ -37,7 +37,7 @@ def propose(
             "metalearner plugin list",
         )
     here = here or Here()
-    past = pasts(recall, here, families, as_reached=True)  # what was cut short was still reached
+    past = pasts(recall, here, as_reached=True)  # what was cut short was still reached
     found = odds(past, recall.nothing_like_it, tuple(families))
     believed = leanings(past, blocks) if blocks else {}
     outputs = {d: {e.task.get("output") for e in es} for d, es in recall.experiences.items()}

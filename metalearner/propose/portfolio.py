@@ -61,7 +61,7 @@ class Portfolio(Proposer):
         here = here or Here()
         self.odds, self.listens, self.judge = dict(prior.odds), listens, judge
         self.room = here.room if here.room is not None else math.inf
-        self.past = pasts(recall, here, families)
+        self.past = pasts(recall, here)
         self.families = dict(families)
         self.rank = {name: i for i, name in enumerate(families)}  # where nothing else decides
         near = np.array([p.neighbour.weight for p in self.past])

@@ -7,12 +7,11 @@ median config 1, whatever failed the ceiling.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..kinds import Family
 from ..records import FULL, Config, Experience, Neighbour, Recall
 
 # Regret is cut off here: how bad a bad config was teaches nothing.
@@ -25,7 +24,7 @@ FAILED = (*REFUSED, "timeout")
 MORE = 1.5
 # What would take more than so many times the seconds that there are for all its fits comes to nothing half of the time, at twice that
 # nearly always, and is not counted on; five times cost little, for what learns step by step paces itself (benchmarks/short_fits.md).
-# What is on record as stopped early is taken to be half done. A pretrained model was good before its first step: it is not meant.
+# What is on record as stopped early is taken to be half done.
 OUT_OF_REACH, WHOLE = 8.0, 2.0
 
 
@@ -78,30 +77,24 @@ class Past:
         return CEILING if any(self.family[c] == family for c in self.regret) else None
 
 
-def pasts(
-    recall: Recall, here: Here | None = None, families: Mapping[str, Family] | None = None, as_reached: bool = False
-) -> list[Past]:
+def pasts(recall: Recall, here: Here | None = None, as_reached: bool = False) -> list[Past]:
     """One for each neighbour on which something went well, nearest first.
 
     A past fit that was cut short says how good it was only where there is about as little time again; with more it would
-    use that up. For what was reached all the same, count it `as_reached`. `families` say which are pretrained.
+    use that up. For what was reached all the same, count it `as_reached`.
     """
-    here = here or Here()
-    solved = {name for name, family in (families or {}).items() if "transfer" in family.tags}
-    found = [_past(n, recall.experiences.get(n.dataset, ()), here, solved, as_reached) for n in recall.neighbours]
+    found = [_past(n, recall.experiences.get(n.dataset, ()), here or Here(), as_reached) for n in recall.neighbours]
     return [p for p in found if p.skill]
 
 
-def _past(
-    neighbour: Neighbour, experiences: Iterable[Experience], here: Here, solved: Collection[str], as_reached: bool
-) -> Past:
+def _past(neighbour: Neighbour, experiences: Iterable[Experience], here: Here, as_reached: bool) -> Past:
     # What crashes on one fold crashes on all; what one fold had not time for says nothing of a fit with all the time there is.
     full = [(e.config.id, e) for e in experiences if e.rung >= FULL or e.outcome in REFUSED]
     good: dict[str, list[Experience]] = {}
     for c, e in full:
         if e.outcome == "ok" and e.skill is not None:
             good.setdefault(c, []).append(e)
-    beyond = {c for c, es in good.items() if all(e.family not in solved and _out_of_reach(e, here) for e in es)}
+    beyond = {c for c, es in good.items() if all(_out_of_reach(e, here) for e in es)}
     telling = {c: [e for e in es if as_reached or not _too_short(e, here)] for c, es in good.items() if c not in beyond}
     skill = {c: float(np.mean([e.skill for e in es])) for c, es in telling.items() if es}
     regret = {c: CEILING for c, e in full if e.outcome in FAILED or c in beyond}

@@ -186,6 +186,10 @@ class Account:
             found.append(("propose", f"{name} {share:.0%}", prior["reasons"].get(name, "")))
         if prior.get("loss"):
             found.append(("propose", f"loss {prior['loss'][0]}", prior["loss"][1]))
+        if failed := self.told("handover"):
+            found.append(
+                ("search", f"'{failed['instead']}' went on", f"'{failed['searcher']}' failed: {failed['error']}")
+            )
         if self.told("searched").get("ladder"):
             found.append(("search", "stopped", self.told("searched")["ladder"]))
         weights, by = self.told("train").get("weights", {}), expectations(self.told("train")) or "held-out rows"

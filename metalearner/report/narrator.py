@@ -93,6 +93,11 @@ class Narrator:
         line, self.failures, self.spoke = self.failures.line(), Failures(), e["at"]
         return [_line("4 search", f"{_clock(e['at'])} {line}")]
 
+    def _handover(self, e: Mapping[str, Any]) -> list[str]:
+        return [
+            _line("", f"! the searcher '{e['searcher']}' failed ({e['error'][:LETTERS]}): '{e['instead']}' goes on")
+        ]
+
     def _searched(self, e: Mapping[str, Any]) -> list[str]:
         """How many configurations, how fast, and where a run with a goal stopped."""
         rate = f"{60 * e['tried'] / max(1.0, e['seconds']):.0f} a minute"

@@ -2,6 +2,7 @@
 
 from . import ledger
 from .clock import Budget, Clock, interruptible
+from .handover import Handover
 from .ladder import Ladder
 from .loop import Search, first_number
 from .owed import owed, price, shared
@@ -11,6 +12,7 @@ from .rungs import Rungs
 __all__ = [
     "Budget",
     "Clock",
+    "Handover",
     "Ladder",
     "Rungs",
     "Search",

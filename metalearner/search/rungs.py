@@ -132,9 +132,9 @@ class Rungs:
         if alike is not None:
             return self._on(rung, alike)
         kind = _kind(proposal.config)
-        known = [t.facts for t in good if _kind(t.config) == kind]
+        known = [t.facts for t in good if _kind(t.config) == kind and t.facts.get("parameters")]
         own = self.look(proposal.config) if known else {}
-        if not own:
+        if not own.get("parameters"):
             return {}
         nearest = min(known, key=lambda facts: abs(math.log(facts["parameters"] / own["parameters"])))
         return {**self._on(rung, nearest), **own}

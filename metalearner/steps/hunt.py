@@ -21,7 +21,7 @@ from ..kinds import Executor, Production, Proposer, Scope
 from ..plugins import Registry
 from ..records import Config, Proposal, Trial
 from ..request import Request
-from ..search import Clock, Ladder, Rungs, Search, ledger, quick
+from ..search import Clock, Handover, Ladder, Rungs, Search, ledger, quick
 from ..setting import Setting
 from ..train.ensemble import UNKNOWN, Expected, expected, select
 from ..warm import Warm
@@ -30,6 +30,8 @@ from .finish import kept_apart
 from .foresee import Foresight
 from .seconds import KeptBack
 
+# The searcher of the core, which is always there.
+INSTEAD = "priors"
 # A first model is waited for this share of the budget, and so many seconds, before what the end of the run needs is imported.
 OVERDUE, OVERDUE_LEAST = 0.3, 5.0
 
@@ -90,7 +92,7 @@ def seek(hunt: Hunt, request: Request, setting: Setting, foresight: Foresight, s
     search.ladder = replace(search.ladder, families=foresight.families)
     hunt.kept_back.chosen = partial(chosen, setting, hunt.trials, known=expected(foresight.prior))
     # Once the test was opened what is left is to finish.
-    trials = search.trials if hunt.opened else search.run(proposer(request, setting, foresight, hunt))
+    trials = search.trials if hunt.opened else search.run(proposer(request, setting, foresight, hunt, story))
     if not trials and search.clock.left > 0:
         raise RunError("There was nothing to try.",
                        f"The searcher '{searcher(request, setting.registry)}' proposes nothing that is left by --families and --narrow.",
@@ -136,13 +138,18 @@ def meets_goal(setting: Setting, trials: Path, trial: Trial) -> bool:
     return reaches(goal, setting.metric, target, prediction, state)
 
 
-def proposer(request: Request, setting: Setting, foresight: Foresight, hunt: Hunt) -> Proposer:
-    """What the searcher asked for makes of this task."""
-    registry = setting.registry
-    rungs = hunt.search.rungs
+def proposer(request: Request, setting: Setting, foresight: Foresight, hunt: Hunt, story: Story) -> Proposer:
+    """What the searcher asked for makes of this task; where it fails on the way, the core's goes on."""
+    searchers, rungs = setting.registry.searchers, hunt.search.rungs
     scope = Scope(foresight.families, productions(setting, foresight), setting.views, setting.metric, foresight.prior, foresight.portfolio,
                   hunt.begun, request.seed, rungs.look, rungs.first_share)  # fmt: skip
-    return registry.get("searchers", searcher(request, registry)).begin(scope)
+    name = searcher(request, setting.registry)
+    first = setting.registry.get("searchers", name).begin(scope)
+
+    def failed(problem: Exception) -> None:
+        story.tell("handover", searcher=name, error=f"{type(problem).__name__}: {problem}", instead=INSTEAD)
+
+    return Handover(first, lambda: searchers[INSTEAD].begin(scope), failed)
 
 
 def productions(setting: Setting, foresight: Foresight) -> dict[str, Production]:
@@ -155,4 +162,4 @@ def searcher(request: Request, registry: Registry) -> str:
     """The name of the searcher: evolution where it is installed, unless another one was asked for."""
     if request.searcher != "auto":
         return request.searcher
-    return "evolution" if "evolution" in registry.searchers else "priors"
+    return "evolution" if "evolution" in registry.searchers else INSTEAD
