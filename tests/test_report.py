@@ -119,7 +119,8 @@ def test_a_searcher_that_fails_is_told_and_another_one_goes_on(told, tmp_path, r
     done = run(request, own, Narrator(said))
     assert len(done.trials) == 5 and done.scorecard.value is not None
     assert "! the searcher 'fails' failed (TypeError: no size): 'priors' goes on" in said.getvalue()
-    assert ("search", "'priors' went on", "'fails' failed: TypeError: no size") in Account(tmp_path / "run").decisions()
+    decisions = Account.open(tmp_path / "run").decisions()
+    assert ("search", "'priors' went on", "'fails' failed: TypeError: no size") in decisions
 
 
 def test_what_notebooks_show_holds_no_script_and_says_what_there_is(told, tmp_path):
