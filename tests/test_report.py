@@ -10,7 +10,6 @@ from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from metalearner import machine, runs
 from metalearner.errors import UserError
 from metalearner.evaluate import Answers
 from metalearner.events import Story
-from metalearner.kinds import Moment, Searcher
+from metalearner.kinds import Moment, Proposer, Searcher
 from metalearner.markup import card
 from metalearner.outputs import Classification, Regression
 from metalearner.pictures import Picture, Series, ticks
@@ -102,14 +101,19 @@ def test_a_report_tells_what_was_decided_measured_and_spent(told, registry):
 
 
 def test_a_searcher_that_fails_is_told_and_another_one_goes_on(told, tmp_path, registry, monkeypatch):
-    class Fails(Searcher):
+    class Fails(Searcher, Proposer):
+        """Has one proposal, then none but a bug."""
+
         name = "fails"
 
         def begin(self, scope):
-            asked = mock.Mock(
-                side_effect=[registry.searchers["priors"].begin(scope).ask(1, [], Moment()), TypeError("no size")]
-            )
-            return mock.Mock(ask=asked, siblings=mock.Mock(return_value=[]))
+            self.first = registry.searchers["priors"].begin(scope).ask(1, [], Moment())
+            return self
+
+        def ask(self, n, seen, moment):
+            if seen:
+                raise TypeError("no size")
+            return self.first
 
     monkeypatch.setenv("METALEARNER_HOME", str(tmp_path / "home"))
     own = replace(registry, searchers={**registry.searchers, "fails": Fails()})

@@ -184,6 +184,15 @@ def test_how_many_are_fitted_side_by_side_is_judged_by_the_rung_they_are_fitted_
     assert rungs.facts_of_shape(proposal, Rung(), seen) == facts
 
 
+def test_a_look_that_names_no_size_tells_nothing_of_a_shape():
+    first, bigger = Config("curve"), Config("curve", {"n": 9})
+    seen = [replace(tried(0, Proposal(first, "curve", "")), facts={"folds": 5, "share": 1.0, "parameters": 10})]
+    looks = {"parameters": 20, "effort": 1.0}, {"effort": 1.0}
+    sized, unsized = (Rungs([200] * 5, LEARNERS, PRODUCTIONS, lambda _, own=own: own) for own in looks)
+    assert sized.facts_of_shape(Proposal(bigger, "curve", ""), Rung(), seen)["parameters"] == 20
+    assert unsized.facts_of_shape(Proposal(bigger, "curve", ""), Rung(), seen) == {}
+
+
 def test_a_trial_that_was_lost_on_a_cheap_rung_is_no_full_one_and_ended_now():
     def lose(job):
         lost = tried(job.numbers[0], job.proposals[0])

@@ -72,8 +72,7 @@ def closed(said: Config, meant: Config, view: View, parts: list[tuple[str, Typed
             "Take parts that keep the shape, or change their numbers.",
         )
     inner = parts[-1][1].gives if parts else view
-    ranges = found.space()
-    own = {n: as_said(ranges[n], v) for n, v in own_numbers(meant, productions).items()}
+    own = {n: as_said(r, meant.numbers.get(n, r.default)) for n, r in found.space().items()}
     gives = found.gives(own, view, inner)
     if gives is None:
         raise Misfit(

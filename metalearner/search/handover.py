@@ -9,12 +9,12 @@ from ..records import Proposal, Trial
 
 
 class Handover(Proposer):
-    """Asks one proposer until that fails, and then, for good, another one."""
+    """Asks one proposer until that fails, and then, for good, another one; what that raises is raised."""
 
     def __init__(self, first: Proposer, instead: Callable[[], Proposer], failed: Callable[[Exception], None]) -> None:
         """`failed` is told once, with what was raised."""
-        self.name, self.proposer, self.first = first.name, first, True
-        self.instead, self.failed = instead, failed
+        self.name, self.proposer, self.failed = first.name, first, failed
+        self.instead: Callable[[], Proposer] | None = instead
 
     def ask(self, n: int, seen: Sequence[Trial], moment: Moment) -> list[Proposal]:
         """At most n proposals of whoever is asked now."""
@@ -25,12 +25,11 @@ class Handover(Proposer):
         return self._safely(lambda proposer: proposer.siblings(proposal, n, seen, moment))
 
     def _safely(self, asked: Callable[[Proposer], list[Proposal]]) -> list[Proposal]:
-        if not self.first:
-            return asked(self.proposer)
         try:
             return asked(self.proposer)
         except Exception as problem:  # whatever a plugin raises
+            if self.instead is None:
+                raise
             self.failed(problem)
-            self.proposer, self.first = self.instead(), False
-            self.name = self.proposer.name
+            self.proposer, self.instead = self.instead(), None
             return asked(self.proposer)

@@ -145,6 +145,8 @@ def proposer(request: Request, setting: Setting, foresight: Foresight, hunt: Hun
                   hunt.begun, request.seed, rungs.look, rungs.first_share)  # fmt: skip
     name = searcher(request, setting.registry)
     first = setting.registry.get("searchers", name).begin(scope)
+    if name == INSTEAD:
+        return first
 
     def failed(problem: Exception) -> None:
         story.tell("handover", searcher=name, error=f"{type(problem).__name__}: {problem}", instead=INSTEAD)
