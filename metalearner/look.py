@@ -91,6 +91,7 @@ def look(request: Request, registry: Registry, pictures: bool = False, into: Pat
                 "nothing_like_it": prior.nothing_like_it,
                 "odds": prior.odds,
                 "reasons": prior.reasons,
+                "left_out": setting.left_out,
                 "productions": prior.productions,
                 "leanings": prior.leanings,
                 "space": {name: space(f, registry, soft.get(name, {})) for name, f in foresight.families.items()},

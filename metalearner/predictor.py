@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,16 @@ class Predictor:
     members: tuple[Member, ...]
     calibration: State = field(default_factory=dict)
     conformal: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def models(self) -> int:
+        """Of all members together."""
+        return sum(len(m.models) for m in self.members)
+
+    def thinned(self, most: int) -> Predictor:
+        """With so many models of each member at most, those of the first folds."""
+        members = tuple(replace(m, models=m.models[:most]) for m in self.members)
+        return replace(self, members=members, transforms=self.transforms[: max(len(m.models) for m in members)])
 
     def decode(self, source: Source) -> Fields:
         """Read the input columns of a source of this kind."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 from . import grammar
@@ -27,6 +27,9 @@ class Setting:
     registry: Registry
     only: tuple[str, ...] = ()  # families that may be used, all when empty; INVENTED stands for what search composes
     narrow: tuple[str, ...] = ()  # numbers that are searched less widely, as `Narrowing.read` takes them
+    left_out: dict[str, str] = field(
+        default_factory=dict, init=False, compare=False
+    )  # families that fail when asked, and how
 
     @property
     def task(self) -> Task:
@@ -105,14 +108,16 @@ class Setting:
 
     def called_for(self, description: Description) -> dict[str, Family]:
         """Families that take part because the description shows what they need."""
-        found = {}
-        for name, family in self._fitting.items():
-            presets = family.evidence({**description.numbers, **self._limits}) if family.evidence else ()
-            if family.evidence and not presets and name in self.only:
-                presets = family.presets  # it was asked for by name
-            if presets:
-                found[name] = replace(family, presets=tuple(self._complete(p) for p in presets))
-        return found
+        numbers = {**description.numbers, **self._limits}
+        asked = {name: self._safely(name, partial(self._shown, f, numbers)) for name, f in self._fitting.items()}
+        return {name: family for name, family in asked.items() if family}
+
+    def _shown(self, family: Family, numbers: Mapping[str, float | None]) -> Family | None:
+        """With the presets that these numbers call for; None where none is."""
+        presets = family.evidence(numbers) if family.evidence else ()
+        if family.evidence and not presets and family.name in self.only:
+            presets = family.presets  # it was asked for by name
+        return self._written(family, presets) if presets else None
 
     @property
     def _limits(self) -> dict[str, float | None]:
@@ -122,28 +127,40 @@ class Setting:
 
     @cached_property
     def _fitting(self) -> dict[str, Family]:
-        learners = self.registry.learners
         named = set(self.only) - {INVENTED}
         for name in named - set(self.registry.families):
             raise TaskError(*unknown("family", name, self.registry.families, "More: metalearner plugin list"))
-        accepting = {
-            name: family
-            for name, family in self.registry.families.items()
-            if (root := family.presets[0].production) in learners
-            and learners[root].accepts(self.views, self.output)
-            and family.accepts(self.views)
-        }
+        views, _ = self.views, self.narrowing  # what is wrong with these is no family's failure
+        asked = {n: self._safely(n, partial(self._taking, f, views)) for n, f in self.registry.families.items()}
+        accepting = {name: family for name, family in asked.items() if family}
         if accepting and self.only and not named & accepting.keys() and INVENTED not in self.only:
             usual = ", ".join(name for name, f in accepting.items() if f.evidence is None)
-            raise TaskError(f"These data are not for {' or '.join(sorted(named))}.",
-                            f"A family takes data by their axes; these are {self.task.modality}, and {self.task.output} is asked.",
+            usual_reason = (
+                f"A family takes data by their axes; these are {self.task.modality}, and {self.task.output} is asked."
+            )
+            failed = [
+                f"'{name}' fails on them ({self.left_out[name]})." for name in sorted(named & self.left_out.keys())
+            ]
+            raise TaskError(f"These data are not for {' or '.join(sorted(named))}.", " ".join(failed) or usual_reason,
                             f"Take one of {usual}, or leave --families away.")  # fmt: skip
-        return {
-            name: replace(family, presets=tuple(self._complete(p) for p in family.presets))
-            for name, family in accepting.items()
-            if not named or name in named
-        }
+        return {name: family for name, family in accepting.items() if not named or name in named}
 
-    def _complete(self, config: Config) -> Config:
-        """With every number written out, and moved into the space that is left."""
-        return self.narrowing.moved(grammar.complete(config, self.productions))
+    def _taking(self, family: Family, views: Mapping[str, View]) -> Family | None:
+        """Every number written out; None where its learner is not there, or it does not take these views for this output."""
+        learner = self.registry.learners.get(family.presets[0].production)
+        fits = learner is not None and learner.accepts(views, self.output) and family.accepts(views)
+        return self._written(family, family.presets) if fits else None
+
+    def _safely(self, name: str, asked: Callable[[], Family | None]) -> Family | None:
+        """What a family answers; nothing where its plugin fails, which costs the run this family alone."""
+        try:
+            return asked()
+        except Exception as problem:
+            self.left_out[name] = f"{type(problem).__name__}: {problem}"
+            return None
+
+    def _written(self, family: Family, presets: Iterable[Config]) -> Family:
+        """With these presets, every number written out and moved into the space that is left."""
+        return replace(
+            family, presets=tuple(self.narrowing.moved(grammar.complete(p, self.productions)) for p in presets)
+        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import numpy as np
 from . import kinds, plugins
 from .arrays import Fold, rows_of
 from .dataset import Dataset
-from .kinds import Aim, Job, Model
-from .records import Config, Trial
+from .kinds import Aim, Job, Learner, Model, Output
+from .records import Config, Trial, View
 from .train.objective import Objective
 
 
@@ -48,8 +49,7 @@ class Begin(kinds.Begin):
         modality = registry.get("modalities", dataset.task.modality)
         transform = registry.get("transforms", modality.transform)
         views = modality.views(dataset.schema)
-        fitting = [one for one in registry.learners.values() if one.accepts(views, aim.output)]
-        threading.Thread(target=lambda: [one.warm(views) for one in fitting], daemon=True).start()
+        threading.Thread(target=_warm, args=(registry.learners.values(), views, aim.output), daemon=True).start()
 
         def taken(model: Model, config: Config, fold: Fold) -> dict[str, Any]:
             from .deploy.portable import PROOF, Export  # most tasks limit nothing and need none of this
@@ -65,3 +65,11 @@ class Begin(kinds.Begin):
     def at(self, folder: Path) -> Begin:
         """The same for a copy of the run's folder elsewhere, whose clock may be another."""
         return replace(self, folder=folder)
+
+
+def _warm(learners: Iterable[Learner], views: Mapping[str, View], output: Output) -> None:
+    """Beside a worker's first fit, what fits to come need; a learner that fails here fails no run."""
+    for one in learners:
+        with contextlib.suppress(Exception):
+            if one.accepts(views, output):
+                one.warm(views)

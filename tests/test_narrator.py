@@ -74,3 +74,9 @@ def test_a_model_that_was_cut_short_is_said_to_be():
     train = {"stage": "train", "at": 9.0, "weights": {"resnet #1": 1.0}, "score": 0.7, "metric": "accuracy"}
     assert len(narrated(train)) == 1 and "larger --budget" in narrated({**train, "cut_short": True})[1]
     assert "counts as 90 more" in narrated({**train, "rows": 60, "expected_rows": 90.0})[1]
+
+
+def test_models_left_out_for_want_of_time_are_counted():
+    train = {"stage": "train", "at": 9.0, "weights": {"mlp #0": 1.0}, "score": 0.5, "models": 10}
+    assert len(narrated({**train, "models_kept": 10})) == 1
+    assert "! 7 of its 10 models are taken" in narrated({**train, "models_kept": 7})[1]

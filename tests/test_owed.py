@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from metalearner.arrays import Fields
+from metalearner.kinds import Model
+from metalearner.predictor import Member, Predictor
 from metalearner.records import Config, Proposal, Trial
-from metalearner.search import Budget, owed, price
-from metalearner.steps.seconds import GROWS, OWED_MOST, KeptBack, reserve
+from metalearner.search import Budget, Clock, owed, price
+from metalearner.steps.seconds import AFTERWARDS, GROWS, OWED_MOST, KeptBack, in_time, reserve
 
 
 def trial(number, family, skill, **facts):
@@ -64,3 +70,43 @@ def test_where_much_is_owed_it_is_looked_at_what_would_be_chosen():
     everything = KeptBack(budget, 120, lambda trials: {t.name for t in trials})
     assert everything.seconds(tried) == pytest.approx(reserve(budget) + OWED_MOST * 100)
     assert KeptBack(Budget(seconds=None, trials=3), 120, chosen).seconds(tried) == 0.0
+
+
+class Slow(Model):
+    """A model that takes its time for every row."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def predict(self, tensors):
+        time.sleep(self.seconds * len(tensors["x"]))
+        return np.zeros((len(tensors["x"]), 1))
+
+    def save(self, folder):
+        raise NotImplementedError
+
+
+def five(seconds):
+    members = tuple(Member(str(i), "f", Config("x"), 0.5, (Slow(seconds),) * 5) for i in range(2))
+    transform, output = (
+        SimpleNamespace(apply=lambda state, fields: fields),
+        SimpleNamespace(merge=lambda said, w: said[0]),
+    )
+    return Predictor(None, None, None, transform, output, {}, ({},) * 5, members)  # type: ignore[arg-type]
+
+
+def test_models_that_there_is_no_time_to_predict_by_are_left_out():
+    known, budget = Fields({"x": np.zeros(400)}), Budget(seconds=100.0)
+    tried = [trial(i, "f", 0.9, row_seconds=0.02, folds=5) for i in range(2)]
+
+    def kept(seconds, left, rows=1000):
+        clock = Clock(budget, time.monotonic() - 100.0 + left + AFTERWARDS * reserve(budget))
+        return in_time(five(seconds), tried, known, rows, clock).models
+
+    assert price(tried, 1000) == pytest.approx(1000 / 6)  # but two models of 1 ms take 2 s for as many rows
+    assert kept(0.001, 12.0) == 10
+    assert kept(0.001, 7.0) in {4, 6} and len(five(0).thinned(2).transforms) == 2
+    assert kept(0.001, -5.0) == 2, "one of each there always is"
+    assert (
+        kept(0.001, 1.0, rows=1) == 10 and in_time(five(0.1), tried, known, 10**6, Clock(Budget(None, 3))).models == 10
+    )

@@ -6,12 +6,20 @@ import subprocess
 import sys
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from metalearner import plugins
-from metalearner.errors import PluginError
+from metalearner.dataset import Dataset
+from metalearner.errors import PluginError, TaskError
 from metalearner.hookspecs import hookimpl
 from metalearner.outputs import Regression
+from metalearner.report.account import Account
+from metalearner.report.narrator import Narrator
+from metalearner.request import Request, parse_budget
+from metalearner.run import run
+from metalearner.setting import Setting
 
 
 def module(name, **hooks):
@@ -120,3 +128,58 @@ def test_a_family_that_needs_evidence_is_allowed_where_it_alone_is_named(tmp_pat
     family = next(f for f in registry.families.values() if f.evidence is not None)
     setting.__dict__.update(only=(family.name,), _fitting={family.name: family}, families={})
     assert setting.levels == {family.level}
+
+
+FAULTY = """
+from metalearner.hookspecs import hookimpl
+from metalearner.kinds import Family, Learner
+from metalearner.records import Config
+
+class Stumbling(Learner):
+    name = "stumbling"
+    def accepts(self, views, output):
+        raise KeyError("axes")
+    def fit(self, configs, folds, aim, upto, resume):
+        raise NotImplementedError
+    def load(self, folder, aim):
+        raise NotImplementedError
+
+def blind(views):
+    return views["picture"].channels == 3
+
+def hopeful(numbers):
+    raise ValueError("how many rows? None is no number")
+
+@hookimpl
+def register_learners():
+    return [Stumbling()]
+
+@hookimpl
+def register_families():
+    usual = (Config("linear"),)
+    return [Family("blind", "Looks for a picture.", usual, blind),
+            Family("stumbler", "Its learner fails.", (Config("stumbling"),), lambda views: True),
+            Family("hopeful", "Fails on evidence.", usual, lambda views: True, evidence=hopeful)]
+"""
+
+
+def test_a_family_that_fails_when_asked_is_named_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "faulty.py").write_text(FAULTY)
+    monkeypatch.setenv("METALEARNER_PLUGIN_PATH", str(tmp_path / "plugins"))
+    registry = plugins.load()
+    assert not [p.failure for p in registry.plugins if p.failure]
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 120))
+    table = pd.DataFrame({"a": a, "b": b, "y": np.where(a > b, "yes", "no")})
+    asked = Request(table, budget=parse_budget("2trials"), out=tmp_path / "run", workers=1, cold=True)
+    done = run(asked, registry, Narrator(sys.stdout))
+    assert [t.outcome for t in done.trials] == ["ok", "ok"]
+    told = capsys.readouterr().out
+    assert "! 'blind' is left out: it failed (KeyError: 'picture')" in told
+    assert "! 'stumbler' is left out: it failed (KeyError: 'axes')" in told
+    assert "! 'hopeful' is left out: it failed (ValueError: how many rows?)" in told
+    decided = {what: why for _, what, why in Account.open(done.folder).decisions()}
+    assert decided["'hopeful' left out"] == "it failed: ValueError: how many rows? None is no number"
+    with pytest.raises(TaskError, match=r"'blind' fails on them \(KeyError: 'picture'\)"):
+        _ = Setting(Dataset.open(done.folder / "data"), registry, ("blind",)).families

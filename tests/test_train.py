@@ -16,7 +16,8 @@ from metalearner.dataset import Dataset
 from metalearner.kinds import Aim, Fitted, Job, Production, Rung
 from metalearner.records import Column, Config, DatasetCard, Proposal, Schema, Task, Trial
 from metalearner.search import ledger
-from metalearner.train.ensemble import assemble, select
+from metalearner.train.assemble import assemble, settle
+from metalearner.train.ensemble import select
 from metalearner.train.net import NetLearner
 from metalearner.train.objective import Objective
 
@@ -182,7 +183,8 @@ def test_the_assembled_ensemble_predicts_from_disk(setting, objective, registry)
     dataset, _, aim, _ = setting
     trials = [done(objective, job(0)), done(objective, job(1, seed=1))]
     selection = select(trials, objective.trials, dataset, aim)
-    predictor = assemble(selection, trials, objective.trials, dataset, aim, registry.modalities["tabular"])
+    plain = assemble(selection, trials, objective.trials, dataset, aim, registry.modalities["tabular"])
+    predictor = settle(plain, selection, dataset, aim)
     prediction = predictor.predict(dataset.fields)
     assert prediction.shape == (400, 2) and np.allclose(prediction.sum(1), 1)
     assert np.mean(prediction.argmax(1) == dataset.target) > 0.9

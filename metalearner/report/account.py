@@ -22,7 +22,7 @@ from ..pictures import Picture, Series
 from ..plugins import Registry
 from ..records import FULL, Scorecard, Task, View
 from ..setting import Setting
-from .text import CUT_SHORT, expectations
+from .text import CUT_SHORT, expectations, hurry
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.
 WATTS = 10.0
@@ -184,6 +184,9 @@ class Account:
         prior = self.told("propose")
         for name, share in sorted(prior.get("odds", {}).items(), key=lambda item: -item[1])[:5]:
             found.append(("propose", f"{name} {share:.0%}", prior["reasons"].get(name, "")))
+        found += [
+            ("propose", f"'{name}' left out", f"it failed: {why}") for name, why in prior.get("left_out", {}).items()
+        ]
         if prior.get("loss"):
             found.append(("propose", f"loss {prior['loss'][0]}", prior["loss"][1]))
         if failed := self.told("handover"):
@@ -197,6 +200,8 @@ class Account:
         why = CUT_SHORT if self.told("train").get("cut_short") else why
         for name, share in sorted(weights.items(), key=lambda item: -item[1]):
             found.append(("train", f"{name}, {share:.0%} of the model", why))
+        if told := hurry(self.told("train")):
+            found.append(("train", "fewer models", told))
         return found
 
     def setting(self, registry: Registry) -> Setting | None:

@@ -10,12 +10,12 @@ from itertools import takewhile
 from typing import IO, Any
 
 from ..records import FULL, Scorecard
-from .text import CUT_SHORT, expectations, limit_lines, number, prior_lines, scorecard_lines, sparkline
+from .text import CUT_SHORT, brief, expectations, hurry, limit_lines, number, prior_lines, scorecard_lines, sparkline
 
 # Seconds without a better model after which the search says that it goes on.
 SILENCE = 15.0
-# Letters of a reason, and families named, in a line about what failed.
-LETTERS, NAMED = 100, 6
+# Families named in a line about what failed.
+NAMED = 6
 
 
 class Narrator:
@@ -94,9 +94,7 @@ class Narrator:
         return [_line("4 search", f"{_clock(e['at'])} {line}")]
 
     def _handover(self, e: Mapping[str, Any]) -> list[str]:
-        return [
-            _line("", f"! the searcher '{e['searcher']}' failed ({e['error'][:LETTERS]}): '{e['instead']}' goes on")
-        ]
+        return [_line("", f"! the searcher '{e['searcher']}' failed ({brief(e['error'])}): '{e['instead']}' goes on")]
 
     def _searched(self, e: Mapping[str, Any]) -> list[str]:
         """How many configurations, how fast, and where a run with a goal stopped."""
@@ -109,7 +107,8 @@ class Narrator:
         parts = ", ".join(f"{name} {w:.0%}" for name, w in e["weights"].items())
         lines = [_line("  train", f"ensemble: {parts} · out of fold {number(e['score'])}")]
         lines += [_line("", f"chosen by {by}")] if (by := expectations(e)) else []
-        return [*lines, _line("", f"! {CUT_SHORT}")] if e.get("cut_short") else lines
+        lines += [_line("", f"! {CUT_SHORT}")] if e.get("cut_short") else []
+        return lines + ([_line("", f"! {told}")] if (told := hurry(e)) else [])
 
     def _callback(self, e: Mapping[str, Any]) -> list[str]:
         return [_line("", f"! callback {e['name']}: {e['problem']}")]
@@ -145,7 +144,7 @@ class Failures:
 
     def line(self) -> str:
         """How many, what became of them, why and of which families."""
-        reasons = [_reason(t) for t in self.trials]
+        reasons = [brief(t["error"]) for t in self.trials]
         why, outcome = reasons[-1], self.trials[-1]["outcome"]
         names = Counter(t["proposal"]["family"] for t in self.trials)
         if len(set(reasons)) > 1:  # what they share, before the numbers in which they differ
@@ -159,15 +158,9 @@ class Failures:
         return f"{len(self.trials)} {outcome}{because}: {', '.join(told)}{more}"
 
 
-def _reason(trial: Mapping[str, Any]) -> str:
-    """The first sentence of why a trial failed, cut off where it is long."""
-    first = re.split(r"(?<=[.!?])\s|\n", trial["error"].strip(), maxsplit=1)[0].removesuffix(".")
-    return first if len(first) <= LETTERS else first[: LETTERS - 1] + "…"
-
-
 def _kind(trial: Mapping[str, Any]) -> tuple[str, str]:
     """What became of a trial and why, whatever the numbers were."""
-    return trial["outcome"], re.sub(r"\d[\d.,]*", "#", _reason(trial))
+    return trial["outcome"], re.sub(r"\d[\d.,]*", "#", brief(trial["error"]))
 
 
 def _line(label: str, text: str) -> str:

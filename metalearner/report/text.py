@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ FAMILIES_SHOWN, NUMBERS_SHOWN = 5, 6
 BLOCKS_SHOWN = 3
 # Of the held-out rows, what past runs' expectations must be worth to be mentioned.
 MENTIONED = 0.1
+# Letters of why something failed.
+LETTERS = 100
 # Said of a model where no fit was brought to its end.
 CUT_SHORT = (
     "nothing was fitted in full in the time there was: what got furthest is taken; a larger --budget gives a better one"
@@ -110,7 +113,19 @@ def prior_lines(e: Mapping[str, Any]) -> list[str]:
         )
     else:
         lines.append(f"forecast: none ({forecast['reason']})")
-    return lines
+    return lines + [f"! '{name}' is left out: it failed ({brief(why)})" for name, why in e.get("left_out", {}).items()]
+
+
+def hurry(e: Mapping[str, Any]) -> str:
+    """That models were left out for want of time to predict by them, where the event of training says so."""
+    models, kept = e.get("models", 0), e.get("models_kept", 0)
+    return f"{kept} of its {models} models are taken: there was no time to predict by more" if kept < models else ""
+
+
+def brief(why: str) -> str:
+    """The first sentence of why something failed, cut off where it is long."""
+    first = re.split(r"(?<=[.!?])\s|\n", why.strip(), maxsplit=1)[0].removesuffix(".")
+    return first if len(first) <= LETTERS else first[: LETTERS - 1] + "…"
 
 
 def proposal_lines(look: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 from ..records import FULL, Trial
@@ -25,9 +26,9 @@ def owed(trials: Sequence[Trial], rows: int, most: float) -> float:
     return min(most, price([t for near in families.values() for t in near[:OF_A_FAMILY]], rows))
 
 
-def price(trials: Collection[Trial], rows: int) -> float:
-    """Seconds that these trials together take for so many rows: of each a model a fold, and what they share."""
-    models = (float(t.facts.get("row_seconds", 0.0)) * max(1, int(t.facts.get("folds", 1))) for t in trials)
+def price(trials: Collection[Trial], rows: int, most: float = math.inf) -> float:
+    """Seconds that these trials together take for so many rows: of each a model a fold, so many at most, and what they share."""
+    models = (float(t.facts.get("row_seconds", 0.0)) * min(most, max(1, int(t.facts.get("folds", 1)))) for t in trials)
     return (sum(models) + shared(trials)) * rows / FASTER
 
 

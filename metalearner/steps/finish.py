@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,10 +23,11 @@ from ..predictor import Predictor
 from ..records import Scorecard, Trial
 from ..search import Clock, price, shared
 from ..setting import Setting
+from ..train.assemble import assemble, settle
 from ..train.crossfit import crossfit
-from ..train.ensemble import Cost, Selection, assemble, expected, select
+from ..train.ensemble import Cost, Selection, expected, select
 from .foresee import Foresight
-from .seconds import AFTERWARDS, OWED_LEAST, reserve
+from .seconds import in_time, left
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,7 @@ class Ensemble:
 
 def affordable(setting: Setting, sealed: Sealed | None, clock: Clock) -> Cost:
     """What trials cost to predict the rows kept apart, what is left for it, and what may be deployed."""
-    left = clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget)
-    most = max(OWED_LEAST, left) if clock.budget.seconds else float("inf")
-    rows = kept_apart(setting, sealed)
-    return Cost(partial(price, rows=rows), most, setting.task.limits)
+    return Cost(partial(price, rows=kept_apart(setting, sealed)), left(clock), setting.task.limits)
 
 
 def kept_apart(setting: Setting, sealed: Sealed | None) -> int:
@@ -57,10 +54,14 @@ def combine(
     """One calibrated ensemble out of the trials, which predicts what is to come in the time there is."""
     cost, known = affordable(setting, sealed, clock), expected(prior)
     selection = select(trials, folder / "trials", setting.dataset, setting.aim, cost, known)
-    predictor = assemble(selection, trials, folder / "trials", setting.dataset, setting.aim, setting.modality)
+    dataset, members = setting.dataset, [t for t in trials if t.name in selection.weights]
+    plain = assemble(selection, trials, folder / "trials", dataset, setting.aim, setting.modality)
+    hurried = in_time(plain, members, dataset.fields, kept_apart(setting, sealed), clock)
+    predictor = settle(hurried, selection, dataset, setting.aim)
+    models = {"models": plain.models, "models_kept": hurried.models}
     story.tell("train", weights={f"{m.family} #{int(m.trial)}": m.weight for m in predictor.members},
                score=selection.score, metric=setting.task.metric, calibration=predictor.calibration,
-               cut_short=selection.cut_short, rows=len(selection.rows), expected_rows=known.rows)  # fmt: skip
+               cut_short=selection.cut_short, rows=len(selection.rows), expected_rows=known.rows, **models)  # fmt: skip
     return Ensemble(selection, predictor)
 
 

@@ -52,7 +52,7 @@ def foresee(setting: Setting, base: Base, request: Request, story: Story) -> For
         prior = replace(prior, soft=moved(prior.soft, setting.narrowing))
         portfolio.keep_to({c.key for c in portfolio.candidates if setting.narrowing.holds(c.config)})
     story.tell("propose", neighbours=prior.neighbours, nothing_like_it=prior.nothing_like_it, odds=prior.odds,
-               reasons=prior.reasons, forecast=prior.forecast, behind=prior.behind,
+               reasons=prior.reasons, forecast=prior.forecast, behind=prior.behind, left_out=setting.left_out,
                loss=setting.output.choose_loss(dataset.state, setting.task.metric, dataset.target))  # fmt: skip
     return Foresight(base, description, families, recall, prior, portfolio, tuple(learnt))
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Fields
+from ..predictor import Predictor
 from ..records import Trial
-from ..search import Budget, owed, price
+from ..search import Budget, Clock, owed, price
 
 # Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
 RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 15.0
@@ -23,6 +25,9 @@ MUCH, SELDOM, GROWS = 0.03, 20.0, 1.5
 OWED_LEAST = 1.0
 # The share of the reserve that selecting and packaging take.
 AFTERWARDS = 0.6
+# What a row takes was told by a fold, of few rows perhaps, in a worker that shared its core. Where that is more than the first
+# share of what time is left, it is measured anew, which is to take the second; by so many rows at least, the first quarter untimed.
+CLOSE, TIMING, TIMED = 0.5, 0.05, 16
 
 
 def reserve(budget: Budget) -> float:
@@ -53,3 +58,30 @@ class KeptBack:
             ended, self._furthest = time.monotonic(), furthest
             self._look = ended + max(MUCH * self.budget.seconds, SELDOM * (ended - began))
         return reserve(self.budget) + min(guess, self._told)
+
+
+def left(clock: Clock) -> float:
+    """Seconds for predicting the rows kept apart, as of now; without end where only trials are counted."""
+    return max(OWED_LEAST, clock.end - time.monotonic() - AFTERWARDS * reserve(clock.budget))
+
+
+def in_time(plain: Predictor, members: Collection[Trial], known: Fields, rows: int, clock: Clock) -> Predictor:
+    """With as many models of each member as there is time for to predict so many rows like those known; one at least."""
+    if price(members, rows) <= CLOSE * left(clock):
+        return plain
+    together = price(members, rows, 0)  # what they share
+    told = price(members, rows, 1) - together
+    many = int(np.clip(TIMING * left(clock) / max(told, 1e-9) * rows, TIMED, max(TIMED, rows)))
+    one = plain.thinned(1)
+    one.raw(_drawn(known, many // 4))
+    began = time.monotonic()
+    one.raw(_drawn(known, many))
+    each = (time.monotonic() - began) * rows / many
+    # Of rows that it knows a pretrained model reads none again: that it is told too dear or cheap as the rest is.
+    pace = each / told if told else 1.0
+    return plain.thinned(max(1, int((left(clock) - pace * together) / each)))
+
+
+def _drawn(known: Fields, many: int) -> Fields:
+    """So many rows from all over, some more than once where there are fewer."""
+    return known.take(np.linspace(0, known.rows - 1, many).astype(int))

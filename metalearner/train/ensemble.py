@@ -1,4 +1,4 @@
-"""One model out of many: bagged greedy selection with replacement on out-of-fold predictions, then calibration.
+"""One model out of many: bagged greedy selection with replacement on out-of-fold predictions.
 
 Choosing the best of a hundred trials on few rows overrates what was chosen. So the greedy choice is made many times, on
 bootstrap samples of the rows (Caruana et al. 2004 and 2006) and averaged; what each choice says of the rows it did not see
@@ -13,16 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..dataset import Dataset
 from ..errors import RunError
-from ..kinds import Aim, Modality, Prior, Transform
-from ..predictor import Member, Predictor
+from ..kinds import Aim, Prior
 from ..records import FULL, Limits, Trial, best_of_each
-from .crossfit import crossfit
 from .merit import Merit
 
 # Trials whose predictions are read; candidates of a bag in all and of one family.
@@ -48,8 +45,6 @@ BETTER = 0.03
 PRIOR_ROWS = 100.0
 # Seconds that a row takes beside its models, where latency is limited: it is decoded and scaled, what they say is calibrated.
 BESIDE = 2e-4
-# New rows fall into the conformal region this often.
-LEVEL = 0.9
 
 
 @dataclass(frozen=True)
@@ -129,12 +124,12 @@ def select(
                        "Try a larger --budget.")  # fmt: skip
     full = [t for t in able if t.rung >= FULL]
     if not full:
-        furthest = max(_folds(t, dataset) for t in able)
-        able = [t for t in able if _folds(t, dataset) == furthest]
+        furthest = max(folds_of(t, dataset) for t in able)
+        able = [t for t in able if folds_of(t, dataset) == furthest]
         return replace(_selected(best_of_each(able), furthest, folder, dataset, aim, cost, known), cut_short=True)
     whole = _selected(full, len(dataset.folds), folder, dataset, aim, cost, known)
-    part = [t for t in able if t.rung < FULL and t.facts.get("share", 0.0) >= FULL and _folds(t, dataset)]
-    folds = min((_folds(t, dataset) for t in part), default=len(dataset.folds))
+    part = [t for t in able if t.rung < FULL and t.facts.get("share", 0.0) >= FULL and folds_of(t, dataset)]
+    folds = min((folds_of(t, dataset) for t in part), default=len(dataset.folds))
     if cost.limits.given:  # an average of several models is what there is no room for
         return whole
     if folds == len(dataset.folds) or sum(len(dataset.folds[i][1]) for i in range(folds)) < TELLING:
@@ -166,7 +161,7 @@ def _selected(
     return Selection(chosen, rows, prediction, aim.score(prediction, target), models)
 
 
-def _folds(trial: Trial, dataset: Dataset) -> int:
+def folds_of(trial: Trial, dataset: Dataset) -> int:
     """How many of the folds a trial was fitted on, the first ones."""
     return len(dataset.folds) if trial.rung >= FULL else int(trial.facts.get("folds", 0))
 
@@ -301,40 +296,3 @@ def _outside(
 def _merged(stored: Sequence[np.ndarray], weights: np.ndarray, aim: Aim) -> np.ndarray:
     chosen = np.flatnonzero(weights)
     return aim.output.merge([stored[int(i)] for i in chosen], [float(weights[i]) for i in chosen])
-
-
-def assemble(
-    selection: Selection, trials: Sequence[Trial], folder: Path, dataset: Dataset, aim: Aim, modality: Modality
-) -> Predictor:
-    """Load the selected models and calibrate what they say together.
-
-    Calibration is fitted on the out-of-fold rows. Conformal scores come from the rows kept apart; where data
-    were too scarce to keep any, from the out-of-fold rows (as in CV+), each calibrated by others.
-    """
-    by_name = {t.name: t for t in trials}
-    transform: Transform = aim.registry.get("transforms", modality.transform)
-    members = []
-    for name, weight in selection.weights.items():
-        trial = by_name[name]
-        learner = aim.registry.get("learners", trial.config.production)
-        many = min(_folds(trial, dataset), selection.models or len(dataset.folds))
-        models = tuple(learner.load(folder / name / str(i), aim) for i in range(many))
-        members.append(Member(name, trial.proposal.family, trial.config, weight, models))
-    states = tuple(dataset.transform_state(i, transform) for i in range(max(len(m.models) for m in members)))
-    plain = Predictor(dataset.task, dataset.schema, modality, transform, aim.output, aim.state, states, tuple(members))
-    task, target = dataset.task, dataset.target[selection.rows]
-    calibration = aim.output.calibrate(aim.state, selection.prediction, target)
-    said = aim.output.calibrated(calibration, selection.prediction)
-    state = aim.output.decide(aim.state, task.metric, task.goal, said, target)
-    conformal = _conformal(plain, calibration, selection, dataset, aim)
-    return replace(plain, state=state, calibration=calibration, conformal=conformal)
-
-
-def _conformal(plain: Predictor, calibration: dict[str, Any], selection: Selection, dataset: Dataset, aim: Aim) -> dict:
-    if len(dataset.apart):
-        rows, source = dataset.apart, "rows kept apart"
-        said = aim.output.calibrated(calibration, plain.raw(dataset.fields.take(rows)))
-    else:
-        rows, source = selection.rows, "out-of-fold rows"
-        said, _ = crossfit(selection.prediction, dataset.target[rows], dataset.task, aim)
-    return {**aim.output.conform(aim.state, said, dataset.target[rows], LEVEL), "source": source}
