@@ -27,9 +27,8 @@ class Setting:
     registry: Registry
     only: tuple[str, ...] = ()  # families that may be used, all when empty; INVENTED stands for what search composes
     narrow: tuple[str, ...] = ()  # numbers that are searched less widely, as `Narrowing.read` takes them
-    left_out: dict[str, str] = field(
-        default_factory=dict, init=False, compare=False
-    )  # families that fail when asked, and how
+    # Families that failed when they were asked, and how; filled as they are asked.
+    left_out: dict[str, str] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def task(self) -> Task:
@@ -135,13 +134,11 @@ class Setting:
         accepting = {name: family for name, family in asked.items() if family}
         if accepting and self.only and not named & accepting.keys() and INVENTED not in self.only:
             usual = ", ".join(name for name, f in accepting.items() if f.evidence is None)
-            usual_reason = (
+            axes = (
                 f"A family takes data by their axes; these are {self.task.modality}, and {self.task.output} is asked."
             )
-            failed = [
-                f"'{name}' fails on them ({self.left_out[name]})." for name in sorted(named & self.left_out.keys())
-            ]
-            raise TaskError(f"These data are not for {' or '.join(sorted(named))}.", " ".join(failed) or usual_reason,
+            failed = [f"'{name}' fails on them ({why})." for name, why in self.left_out.items() if name in named]
+            raise TaskError(f"These data are not for {' or '.join(sorted(named))}.", " ".join(failed) or axes,
                             f"Take one of {usual}, or leave --families away.")  # fmt: skip
         return {name: family for name, family in accepting.items() if not named or name in named}
 

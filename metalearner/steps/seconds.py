@@ -26,8 +26,8 @@ OWED_LEAST = 1.0
 # The share of the reserve that selecting and packaging take.
 AFTERWARDS = 0.6
 # What a row takes was told by a fold, of few rows perhaps, in a worker that shared its core. Where that is more than the first
-# share of what time is left, it is measured anew, which is to take the second; by so many rows at least, the first quarter untimed.
-CLOSE, TIMING, TIMED = 0.5, 0.05, 16
+# share of what time is left, it is measured anew, which is to take the second; by so many rows at least.
+CLOSE, TIMING, TIMED = 0.5, 0.04, 16
 
 
 def reserve(budget: Budget) -> float:
@@ -72,16 +72,11 @@ def in_time(plain: Predictor, members: Collection[Trial], known: Fields, rows: i
     together = price(members, rows, 0)  # what they share
     told = price(members, rows, 1) - together
     many = int(np.clip(TIMING * left(clock) / max(told, 1e-9) * rows, TIMED, max(TIMED, rows)))
-    one = plain.thinned(1)
-    one.raw(_drawn(known, many // 4))
+    one, some = plain.thinned(1), known.take(np.linspace(0, known.rows - 1, many).astype(int))
+    one.raw(some)  # what is read of them once, and all that a first call waits for, is over then
     began = time.monotonic()
-    one.raw(_drawn(known, many))
+    one.raw(some)
     each = (time.monotonic() - began) * rows / many
-    # Of rows that it knows a pretrained model reads none again: that it is told too dear or cheap as the rest is.
+    # What pretrained models read was not measured: that it is told too dear or too cheap as the rest is.
     pace = each / told if told else 1.0
     return plain.thinned(max(1, int((left(clock) - pace * together) / each)))
-
-
-def _drawn(known: Fields, many: int) -> Fields:
-    """So many rows from all over, some more than once where there are fewer."""
-    return known.take(np.linspace(0, known.rows - 1, many).astype(int))
