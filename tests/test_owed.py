@@ -112,3 +112,6 @@ def test_models_that_there_is_no_time_to_predict_by_are_left_out():
     assert (
         kept(0.001, 1.0, rows=1) == 10 and in_time(five(0.1), tried, known, 10**6, Clock(Budget(None, 3))).models == 10
     )
+    reader = [trial(0, "f", 0.9, row_seconds=0.0002, row_shared={"backbone": 0.1}, folds=5)]
+    clock = Clock(budget, time.monotonic() - 90.0)
+    assert in_time(five(0.0001), reader, known, 1000, clock).models == 10, "what reads for them is what takes long"
