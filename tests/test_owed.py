@@ -24,10 +24,10 @@ def trial(number, family, skill, **facts):
 
 def test_what_folds_and_configs_share_is_paid_once():
     one, two = (trial(i, f, 0.9, row_seconds=0.01, row_shared={"backbone": 0.1}, folds=5) for i, f in enumerate("ab"))
-    assert price([one], 120) == pytest.approx((0.1 / 1.8 + 5 * 0.01 / 1.2) * 120)
-    assert price([one, two], 120) == pytest.approx((0.1 / 1.8 + 10 * 0.01 / 1.2) * 120)
+    assert price([one], 120) == pytest.approx((0.1 / 1.5 + 5 * 0.01 / 1.2) * 120)
+    assert price([one, two], 120) == pytest.approx((0.1 / 1.5 + 10 * 0.01 / 1.2) * 120)
     other = trial(2, "c", 0.9, row_shared={"another": 0.2})
-    assert price([one, other], 120) == pytest.approx((0.3 / 1.8 + 5 * 0.01 / 1.2) * 120)
+    assert price([one, other], 120) == pytest.approx((0.3 / 1.5 + 5 * 0.01 / 1.2) * 120)
     assert price([trial(0, "a", 0.9)], 120) == 0
 
 

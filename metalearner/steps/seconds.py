@@ -16,7 +16,7 @@ from ..search import Budget, Clock, owed, price
 # Seconds at the end of a run that belong to ensemble, evaluation and packaging: a share of the budget, bounded.
 RESERVE_SHARE, RESERVE_LEAST, RESERVE_MOST = 0.08, 2.5, 15.0
 # Of the budget, what predicting the rows kept apart may take beyond that.
-OWED_MOST = 0.3
+OWED_MOST = 0.45
 # Where more than this share of the budget is at stake it is looked at what an ensemble would be made of now, never sooner
 # after the last look than that, nor so soon that looking takes more than one second in so many; but at once when something got
 # further than anything had by then, for five models take longer than one. What is chosen may grow.
