@@ -290,7 +290,7 @@ def measure(task: Task, arm: str, seed: int, root: Path) -> dict[str, Any]:
     told = json.loads(found.stdout)
     score = told["score"]
     best, board = told["leaderboard"][0], told["leaderboard"]
-    trained = next(e for e in map(json.loads, (out / "events.jsonl").open()) if e["stage"] == "train")
+    trained = next(e for e in map(json.loads, (out / "events.jsonl").read_text().splitlines()) if e["stage"] == "train")
     return {"metric": score["metric"], "value": score["value"], "low": score["low"], "high": score["high"], "budget": task.seconds,
             "seconds": round(time.monotonic() - began, 1), "best": best.get("family", ""),
             "chosen": told["winner"]["family"], "tried": len(board), "families": Counter(row["family"] for row in board),

@@ -49,7 +49,8 @@ class Begin(kinds.Begin):
         modality = registry.get("modalities", dataset.task.modality)
         transform = registry.get("transforms", modality.transform)
         views = modality.views(dataset.schema)
-        threading.Thread(target=_warm, args=(registry.learners.values(), views, aim.output), daemon=True).start()
+        fitting = [one for one in registry.learners.values() if _accepts(one, views, aim.output)]
+        threading.Thread(target=_warm, args=(fitting, views), daemon=True).start()
 
         def taken(model: Model, config: Config, fold: Fold) -> dict[str, Any]:
             from .deploy.portable import PROOF, Export  # most tasks limit nothing and need none of this
@@ -67,9 +68,16 @@ class Begin(kinds.Begin):
         return replace(self, folder=folder)
 
 
-def _warm(learners: Iterable[Learner], views: Mapping[str, View], output: Output) -> None:
-    """Beside a worker's first fit, what fits to come need; a learner that fails here fails no run."""
+def _accepts(learner: Learner, views: Mapping[str, View], output: Output) -> bool:
+    """Whether fits of it may come; of one that fails when it is asked none do, which the run itself says."""
+    try:
+        return learner.accepts(views, output)
+    except Exception:
+        return False
+
+
+def _warm(learners: Iterable[Learner], views: Mapping[str, View]) -> None:
+    """Beside a worker's first fit, what fits to come need; what cannot be had here is missed, and told of, there."""
     for one in learners:
         with contextlib.suppress(Exception):
-            if one.accepts(views, output):
-                one.warm(views)
+            one.warm(views)

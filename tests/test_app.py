@@ -143,6 +143,14 @@ def test_a_data_set_is_understood_looked_at_and_proposed_for(space):
     assert left.vetoed == ("linear", "invented") and "linear" not in left.families and "trees" in left.families
 
 
+def test_a_family_that_fails_when_asked_is_named_with_what_was_raised(space, monkeypatch):
+    monkeypatch.setenv("METALEARNER_PLUGIN_PATH", str(Path(__file__).parent / "faulty"))
+    Draft("penguins", "penguins", "tell the sex of a penguin from its measurements").keep(space)
+    page = until("propose_page.py", lambda t: len(t.dataframe))
+    said = [c.value.replace("\\", "") for c in page.caption]
+    assert "'blind' is left out: it failed (KeyError: 'picture')." in said
+
+
 def test_the_search_space_is_narrowed_by_sliders_and_put_back(space):
     Draft("penguins", "penguins", "tell the sex of a penguin from its measurements").keep(space)
     page = until("propose_page.py", lambda t: len(t.select_slider))

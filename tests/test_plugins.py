@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -130,43 +131,11 @@ def test_a_family_that_needs_evidence_is_allowed_where_it_alone_is_named(tmp_pat
     assert setting.levels == {family.level}
 
 
-FAULTY = """
-from metalearner.hookspecs import hookimpl
-from metalearner.kinds import Family, Learner
-from metalearner.records import Config
-
-class Stumbling(Learner):
-    name = "stumbling"
-    def accepts(self, views, output):
-        raise KeyError("axes")
-    def fit(self, configs, folds, aim, upto, resume):
-        raise NotImplementedError
-    def load(self, folder, aim):
-        raise NotImplementedError
-
-def blind(views):
-    return views["picture"].channels == 3
-
-def hopeful(numbers):
-    raise ValueError("how many rows? None is no number")
-
-@hookimpl
-def register_learners():
-    return [Stumbling()]
-
-@hookimpl
-def register_families():
-    usual = (Config("linear"),)
-    return [Family("blind", "Looks for a picture.", usual, blind),
-            Family("stumbler", "Its learner fails.", (Config("stumbling"),), lambda views: True),
-            Family("hopeful", "Fails on evidence.", usual, lambda views: True, evidence=hopeful)]
-"""
+FAULTY = Path(__file__).parent / "faulty"
 
 
 def test_a_family_that_fails_when_asked_is_named_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "faulty.py").write_text(FAULTY)
-    monkeypatch.setenv("METALEARNER_PLUGIN_PATH", str(tmp_path / "plugins"))
+    monkeypatch.setenv("METALEARNER_PLUGIN_PATH", str(FAULTY))
     registry = plugins.load()
     assert not [p.failure for p in registry.plugins if p.failure]
     rng = np.random.default_rng(0)

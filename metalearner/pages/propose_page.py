@@ -20,7 +20,7 @@ from metalearner.records import Config, View
 from metalearner.report.diagram import diagram
 from metalearner.report.interactive import TONES
 from metalearner.report.sights import paired, pictured
-from metalearner.report.text import brief
+from metalearner.report.text import left_out
 from metalearner.setting import INVENTED
 
 LEVELS = {0: "custom operations", 1: "catalogue", 2: "pretrained", 3: "searched"}
@@ -37,8 +37,8 @@ def families(look: Mapping[str, Any]) -> None:
         "family": st.column_config.TextColumn("family", help=meaning("family")),
         "because": st.column_config.TextColumn("because", width="large"),
     })  # fmt: skip
-    for name, why in look["left_out"].items():
-        st.caption(f"{name} is left out: it failed ({brief(why)}).")
+    for told in left_out(look):
+        st.caption(manners.text(f"{told}."))
 
 
 def overruled(root: Path, draft: Draft, look: Mapping[str, Any]) -> Draft:

@@ -22,7 +22,7 @@ from ..pictures import Picture, Series
 from ..plugins import Registry
 from ..records import FULL, Scorecard, Task, View
 from ..setting import Setting
-from .text import CUT_SHORT, expectations, hurry
+from .text import CUT_SHORT, expectations, fewer_models
 
 # A core of a laptop that works takes about so many watts; the rest of the machine is not counted.
 WATTS = 10.0
@@ -200,7 +200,7 @@ class Account:
         why = CUT_SHORT if self.told("train").get("cut_short") else why
         for name, share in sorted(weights.items(), key=lambda item: -item[1]):
             found.append(("train", f"{name}, {share:.0%} of the model", why))
-        if told := hurry(self.told("train")):
+        if told := fewer_models(self.told("train")):
             found.append(("train", "fewer models", told))
         return found
 

@@ -10,7 +10,17 @@ from itertools import takewhile
 from typing import IO, Any
 
 from ..records import FULL, Scorecard
-from .text import CUT_SHORT, brief, expectations, hurry, limit_lines, number, prior_lines, scorecard_lines, sparkline
+from .text import (
+    CUT_SHORT,
+    brief,
+    expectations,
+    fewer_models,
+    limit_lines,
+    number,
+    prior_lines,
+    scorecard_lines,
+    sparkline,
+)
 
 # Seconds without a better model after which the search says that it goes on.
 SILENCE = 15.0
@@ -108,7 +118,7 @@ class Narrator:
         lines = [_line("  train", f"ensemble: {parts} · out of fold {number(e['score'])}")]
         lines += [_line("", f"chosen by {by}")] if (by := expectations(e)) else []
         lines += [_line("", f"! {CUT_SHORT}")] if e.get("cut_short") else []
-        return lines + ([_line("", f"! {told}")] if (told := hurry(e)) else [])
+        return lines + ([_line("", f"! {told}")] if (told := fewer_models(e)) else [])
 
     def _callback(self, e: Mapping[str, Any]) -> list[str]:
         return [_line("", f"! callback {e['name']}: {e['problem']}")]

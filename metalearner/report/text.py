@@ -113,10 +113,15 @@ def prior_lines(e: Mapping[str, Any]) -> list[str]:
         )
     else:
         lines.append(f"forecast: none ({forecast['reason']})")
-    return lines + [f"! '{name}' is left out: it failed ({brief(why)})" for name, why in e.get("left_out", {}).items()]
+    return lines + [f"! {told}" for told in left_out(e)]
 
 
-def hurry(e: Mapping[str, Any]) -> str:
+def left_out(e: Mapping[str, Any]) -> list[str]:
+    """Of each family that failed when it was asked whether it takes the data, that it takes no part, and why."""
+    return [f"'{name}' is left out: it failed ({brief(why)})" for name, why in e.get("left_out", {}).items()]
+
+
+def fewer_models(e: Mapping[str, Any]) -> str:
     """That models were left out for want of time to predict by them, where the event of training says so."""
     models, kept = e.get("models", 0), e.get("models_kept", 0)
     return f"{kept} of its {models} models are taken: there was no time to predict by more" if kept < models else ""

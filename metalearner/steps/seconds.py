@@ -26,7 +26,7 @@ OWED_LEAST = 1.0
 # The share of the reserve that selecting and packaging take.
 AFTERWARDS = 0.6
 # What a row takes was told by a fold, of few rows perhaps, in a worker that shared its core. Where that is more than the first
-# share of what time is left, it is measured anew, which is to take the second; by so many rows at least.
+# share of what time is left, it is measured anew, which is to take about the second, reading included; by so many rows at least.
 CLOSE, TIMING, TIMED = 0.5, 0.04, 16
 # To leave out models saves nothing where what they share takes longer than all of them: they may take this share of it.
 LITTLE = 0.1
@@ -73,7 +73,7 @@ def in_time(plain: Predictor, members: Collection[Trial], known: Fields, rows: i
         return plain
     together = price(members, rows, 0)  # what they share
     told = price(members, rows, 1) - together
-    many = int(np.clip(TIMING * left(clock) / max(told, 1e-9) * rows, TIMED, max(TIMED, rows)))
+    many = int(np.clip(TIMING * left(clock) / (told + together) * rows, TIMED, max(TIMED, rows)))
     one, some = plain.thinned(1), known.take(np.linspace(0, known.rows - 1, many).astype(int))
     one.raw(some)  # what is read of them once, and all that a first call waits for, is over then
     began = time.monotonic()
